@@ -1,0 +1,114 @@
+"""What may be said to the person with the phone. The server decides the words; the phone only renders them.
+
+No advice ever says that someone is well: a wrong "not anaemic" sends a sick child home.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pallor.case import MAX_REFUSED_PHOTOS, Case
+from pallor.prediction import Prediction
+from pallor.release.manifest import IntendedUse, Manifest
+from pallor.subject import Pregnancy
+
+
+class AdviceCode(StrEnum):
+    REFER_NOW = "refer-now"
+    REFER = "refer-for-blood-test"
+    RETAKE = "retake-photo"
+    WAIT = "wait-for-score"
+    LOW_CHANCE = "low-chance"
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """A signed decision that a release may advise within a scope.
+
+    ``negatives_anaemic_in_100``: upper bound, from the prospective record, of how many in 100 people with a negative
+    screen are anaemic.
+    """
+
+    release_id: str
+    scope: IntendedUse
+    negatives_anaemic_in_100: int
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The words, why (stable codes), and whether the field worker may see the score behind them."""
+
+    code: AdviceCode
+    words: str
+    reasons: tuple[str, ...] = ()
+    score_shown: bool = False
+
+
+def advise(
+    case: Case,
+    prediction: Prediction | None,
+    manifest: Manifest | None,
+    clearance: Clearance | None,
+    *,
+    refused_photos: int = 0,
+    waiting_photos: int = 0,
+) -> Advice:
+    """Decide what may be said about a case.
+
+    Args:
+        prediction: the shown answer, None while there is none.
+        manifest: of the release that gave it; None when this server does not know that release.
+        clearance: for that release, None while it is investigational.
+        refused_photos: photos of this case that could not be used.
+        waiting_photos: photos of this case that are not scored yet.
+    """
+    danger = _danger(case)
+    if danger:
+        return Advice(AdviceCode.REFER_NOW, "Refer now. Do not wait for a score or a result.", danger)
+    if prediction is None:
+        return _without_score(refused_photos, waiting_photos)
+    doubts = _doubts(case, prediction, manifest, clearance)
+    if doubts or manifest is None or clearance is None:
+        return Advice(AdviceCode.REFER, "Refer for a blood test.", doubts)
+    if prediction.probability >= manifest.threshold:
+        return Advice(
+            AdviceCode.REFER, "Refer for a blood test: the photo suggests anaemia.", ("screen-positive",), True
+        )
+    n = clearance.negatives_anaemic_in_100
+    words = f"Low chance from this photo: about {n} in 100 people with this result here are anaemic."
+    return Advice(AdviceCode.LOW_CHANCE, words, ("screen-negative",), True)
+
+
+def _danger(case: Case) -> tuple[str, ...]:
+    signs = tuple(sign.value for sign in case.danger_signs)
+    return (*signs, "severe-pallor") if case.severe_pallor else signs
+
+
+def _without_score(refused_photos: int, waiting_photos: int) -> Advice:
+    if refused_photos >= MAX_REFUSED_PHOTOS and not waiting_photos:
+        return Advice(AdviceCode.REFER, "No photo could be used. Refer for a blood test.", ("photos-refused",))
+    if refused_photos and not waiting_photos:
+        return Advice(AdviceCode.RETAKE, "The photo could not be used. Take another.", ("photo-refused",))
+    return Advice(AdviceCode.WAIT, "Not scored yet. If you cannot wait, refer for a blood test.", ("not-scored",))
+
+
+def _doubts(
+    case: Case, prediction: Prediction, manifest: Manifest | None, clearance: Clearance | None
+) -> tuple[str, ...]:
+    """Every reason why the score decides nothing here; empty when it may."""
+    if manifest is None:
+        return ("release-unknown",)
+    uses = [manifest.intended_use, *([clearance.scope] if clearance else [])]
+    found = []
+    if clearance is None or clearance.release_id != prediction.release_id:
+        found.append("not-cleared")
+    if manifest.world == "synthetic":
+        found.append("synthetic-release")
+    if not all(use.min_age_months <= case.subject.age_months <= use.max_age_months for use in uses):
+        found.append("age-outside-intended-use")
+    if case.subject.pregnancy is not Pregnancy.NO and not all(use.pregnant for use in uses):
+        found.append("pregnancy-outside-intended-use")
+    if case.sore_eye:
+        found.append("red-or-sore-eye")
+    if manifest.refer_low <= prediction.probability <= manifest.refer_high:
+        found.append("score-undecided")
+    return tuple(found)

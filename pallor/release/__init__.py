@@ -1,0 +1,1 @@
+"""What a release is, and where the active one lies."""

@@ -1,0 +1,150 @@
+"""The manifest: what a release holds, for whom it is meant, and on what evidence.
+
+``manifest.json`` names every other file of the release by digest, so whoever trusts the manifest's digest trusts all.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from pallor.clock import parse_utc, utc_text
+from pallor.digest import canonical_json, hex_of, sha256_of
+from pallor.errors import Untrusted
+
+FORMAT = 1
+_RELEASE_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
+
+
+class ManifestUnreadable(Untrusted):
+    """The manifest is not one this version can read."""
+
+
+@dataclass(frozen=True)
+class ReleaseFile:
+    """One file of a release.
+
+    ``role``: ``model`` | ``golden`` | ``card``. ``needs``: what a machine must have to use it (``cpu``, ``sm86``);
+    empty for files that every machine needs. ``precision``: ``fp32`` | ``fp16`` | ``int8`` for models, else None.
+    """
+
+    path: str
+    digest: str
+    bytes: int
+    role: str
+    needs: tuple[str, ...] = ()
+    precision: str | None = None
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A photo whose probability is known: an engine that answers otherwise does not serve."""
+
+    photo: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class IntendedUse:
+    """For whom the release was made; outside of it the advice is always a blood test."""
+
+    min_age_months: int
+    max_age_months: int
+    pregnant: bool
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured number with its interval (95 %) and the protocol that gave it; no figure without one."""
+
+    name: str
+    protocol: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A release in words and numbers.
+
+    ``threshold``: probability at or above which the screen is positive. ``refer_low``/``refer_high``: between them the
+    score decides nothing. ``tolerance``: largest allowed ``|dp|`` from the golden photos, by precision. ``preprocess``:
+    what ``pallor.image.spec.PreprocessSpec.from_json`` reads. ``world``: ``real`` | ``synthetic``.
+    """
+
+    release_id: str
+    world: str
+    created_at: datetime
+    label_table: str
+    intended_use: IntendedUse
+    threshold: float
+    refer_low: float
+    refer_high: float
+    preprocess: Mapping[str, Any]
+    tolerance: Mapping[str, float]
+    golden: tuple[Golden, ...]
+    files: tuple[ReleaseFile, ...]
+    base_weights: str
+    recipe_digest: str
+    snapshot_digest: str
+    figures: tuple[Figure, ...]
+    status: str = "investigational"
+
+    def model_for(self, have: frozenset[str]) -> ReleaseFile:
+        """The first model file whose every need is met; raises ``ManifestUnreadable`` when none is."""
+        for file in self.files:
+            if file.role == "model" and set(file.needs) <= have:
+                return file
+        raise ManifestUnreadable(f"release {self.release_id} has no model for a machine with {sorted(have)}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "format": FORMAT,
+            "created_at": utc_text(self.created_at),
+            "preprocess": dict(self.preprocess),
+            "tolerance": dict(self.tolerance),
+        }
+
+    def digest(self) -> str:
+        """The digest of ``manifest.json`` as ``to_bytes`` spells it."""
+        return sha256_of(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        return canonical_json(self.to_json())
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read a manifest back; raises ``ManifestUnreadable`` naming what is wrong with it."""
+        try:
+            return cls._read(data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ManifestUnreadable(f"not a release manifest of format {FORMAT}: {error!r}") from error
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any]) -> Self:
+        fields = dict(data)
+        if fields.pop("format") != FORMAT:
+            raise ValueError(f"format {data['format']!r}")
+        if not _RELEASE_ID.fullmatch(fields["release_id"]):
+            raise ValueError(f"release_id {fields['release_id']!r}")
+        if fields["world"] not in ("real", "synthetic"):
+            raise ValueError(f"world {fields['world']!r}")
+        files = tuple(ReleaseFile(**{**f, "needs": tuple(f["needs"])}) for f in fields["files"])
+        for file in files:
+            hex_of(file.digest)
+            if file.path.startswith("/") or ".." in file.path.split("/"):
+                raise ValueError(f"a path that leaves the release: {file.path!r}")
+        return cls(
+            **{
+                **fields,
+                "created_at": parse_utc(fields["created_at"]),
+                "intended_use": IntendedUse(**fields["intended_use"]),
+                "golden": tuple(Golden(**g) for g in fields["golden"]),
+                "files": files,
+                "figures": tuple(Figure(**f) for f in fields["figures"]),
+            }
+        )

@@ -1,0 +1,112 @@
+"""The shelf: releases side by side in a folder, and one atomic link that says which one serves.
+
+<root>/releases/<release_id>/manifest.json, model files, golden/
+<root>/current -> releases/<release_id>
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pallor.digest import sha256_of_file
+from pallor.errors import Unavailable, Untrusted
+from pallor.ids import new_id
+from pallor.release.manifest import Manifest
+
+
+class ShelfEmpty(Unavailable):
+    """No release is active on this shelf."""
+
+
+class ReleaseChanged(Untrusted):
+    """A file of the release is missing, was added, or is not what its manifest says."""
+
+
+class ReleaseUnknown(Untrusted):
+    """The manifest's digest is not the one that is trusted."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release on disk: its folder and its manifest, every file checked against its digest."""
+
+    folder: Path
+    manifest: Manifest
+    digest: str
+
+    @property
+    def release_id(self) -> str:
+        return self.manifest.release_id
+
+    def path(self, relative: str) -> Path:
+        return self.folder / relative
+
+    @classmethod
+    def open(cls, folder: Path, *, trusted_digest: str | None = None) -> Self:
+        """Read and check a release folder.
+
+        Raises:
+            ReleaseUnknown: ``trusted_digest`` is given and the manifest has another.
+            ReleaseChanged: a file does not match the manifest.
+            ManifestUnreadable: the manifest cannot be read.
+        """
+        try:
+            path = folder / "manifest.json"
+            digest = sha256_of_file(path)
+            data = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ReleaseChanged(f"no readable manifest in {folder.name}: {error}") from error
+        if trusted_digest is not None and digest != trusted_digest:
+            raise ReleaseUnknown(f"{folder.name}: manifest is {digest}, trusted is {trusted_digest}")
+        manifest = Manifest.from_json(data)
+        for file in manifest.files:
+            there = folder / file.path
+            if not there.is_file() or sha256_of_file(there) != file.digest:
+                raise ReleaseChanged(f"{manifest.release_id}: {file.path} is missing or is not what the manifest says")
+        return cls(folder, manifest, digest)
+
+
+class Shelf:
+    """The releases of one machine. Whoever reads ``current`` sees the old release or the new one, never a mixture."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, folder: Path, *, trusted_digest: str | None = None) -> Release:
+        """Copy a checked release onto the shelf without activating it; the same release twice is one."""
+        release = Release.open(folder, trusted_digest=trusted_digest)
+        there = self._folder(release.release_id)
+        if there.exists():
+            return Release.open(there, trusted_digest=release.digest)
+        staged = self.root / "releases" / f".{release.release_id}.{new_id()}"
+        shutil.copytree(folder, staged)
+        try:
+            staged.rename(there)
+        except OSError:  # another process was first; theirs is checked below like any other
+            shutil.rmtree(staged)
+        return Release.open(there, trusted_digest=release.digest)
+
+    def activate(self, release_id: str) -> None:
+        """Make a release on the shelf the current one: one rename, so a power cut leaves the old or the new."""
+        if not self._folder(release_id).is_dir():
+            raise ReleaseUnknown(f"{release_id} is not on the shelf {self.root}")
+        link = self.root / f".current.{new_id()}"
+        link.symlink_to(Path("releases") / release_id)
+        os.replace(link, self.root / "current")
+
+    def current_id(self) -> str:
+        """The active release's id, at the cost of one readlink; raises ``ShelfEmpty``."""
+        try:
+            return os.readlink(self.root / "current").rsplit("/", 1)[-1]
+        except OSError as error:
+            raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it") from error
+
+    def current(self) -> Release:
+        """The active release, every file checked; raises ``ShelfEmpty`` or ``Untrusted``."""
+        return Release.open(self._folder(self.current_id()))
+
+    def _folder(self, release_id: str) -> Path:
+        return self.root / "releases" / release_id

@@ -1,0 +1,76 @@
+"""Things that are valid by default; a test names only what it is about."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pallor.case import Case
+from pallor.ids import new_id
+from pallor.prediction import Engine, Prediction
+from pallor.release.manifest import IntendedUse, Manifest
+from pallor.subject import Sex, Subject
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def a_subject(**facts: Any) -> Subject:
+    return replace(Subject(age_months=30, sex=Sex.FEMALE, altitude_m=200), **facts)
+
+
+def a_case(*, age_months: int = 30, **facts: Any) -> Case:
+    case = Case(new_id(), "kumasi-1", "A-017", NOON, a_subject(age_months=age_months), consent_to_training=True)
+    return replace(case, **facts)
+
+
+def a_prediction(probability: float = 0.5, **facts: Any) -> Prediction:
+    answer = Prediction(
+        photo_id=new_id(),
+        release_id="toy-1",
+        probability=probability,
+        cam=((0.0,) * 7,) * 7,
+        embedding=(0.0,) * 64,
+        engine=Engine("onnxruntime-cpu", "1", "fp16", "sha256:" + "0" * 64),
+        scored_at=NOON,
+        seconds=0.02,
+    )
+    return replace(answer, **facts)
+
+
+def a_manifest(**facts: Any) -> Manifest:
+    manifest = Manifest(
+        release_id="toy-1",
+        world="real",
+        created_at=NOON,
+        label_table="who-2011",
+        intended_use=IntendedUse(6, 59, pregnant=False),
+        threshold=0.4,
+        refer_low=0.45,
+        refer_high=0.55,
+        preprocess={},
+        tolerance={"fp16": 0.01},
+        golden=(),
+        files=(),
+        base_weights="none",
+        recipe_digest="sha256:" + "0" * 64,
+        snapshot_digest="sha256:" + "0" * 64,
+        figures=(),
+    )
+    return replace(manifest, **facts)
+
+
+def a_case_body(**facts: Any) -> dict[str, Any]:
+    """A case as the phone sends it."""
+    body = {
+        "site": "kumasi-1",
+        "subject_code": "A-017",
+        "visited_at": "2026-11-01T12:00:00Z",
+        "subject": {"age_months": 30, "sex": "female", "altitude_m": 200},
+        "consent": {"care": True, "training": True},
+    }
+    return body | facts
+
+
+def a_result_body(case_id: str, **facts: Any) -> dict[str, Any]:
+    """A haemoglobin as the laboratory posts it."""
+    body = {"case_id": case_id, "hb": {"value": "10.4", "unit": "g/dL"}, "taken_at": "2026-11-01T13:00:00Z"}
+    return body | facts
