@@ -1,0 +1,56 @@
+# Two commands do all the set-up: `make demo` and `make test`. `make help` tells the rest.
+
+VENV  ?= .venv
+BIN   := $(VENV)/bin
+ARGS  ?=
+# The first Python that is new enough; `make PYTHON=/path/to/python3.12 demo` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+EXTRAS := sync worker backend onebox
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test sure format lint types contracts lock extras clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.onebox  ## the whole loop on this machine; ARGS="--photos DIR --limit 100 --exit"
+	@$(BIN)/pallor demo $(ARGS)
+
+up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--data DIR"
+	@$(BIN)/pallor up $(ARGS)
+
+test: $(VENV)/.test  ## every test; ARGS="tests/kernel -k altitude"
+	@$(BIN)/python -m pytest $(ARGS)
+
+sure: format lint types contracts test  ## all that a change must pass
+
+format: $(VENV)/.test
+	@$(BIN)/ruff format .
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(VENV)/.test
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.test
+	@$(BIN)/lint-imports
+
+lock: $(VENV)/.test  ## pin anew what is installed, after a change of dependencies
+	@$(BIN)/python -m deploy.lock
+
+extras: $(VENV)/.test  ## prove that each component runs with its own extra alone, in a clean environment
+	@$(BIN)/python -m deploy.extras $(EXTRAS)
+
+clean:  ## remove the environment
+	rm -rf $(VENV)
+
+# torch is large (several GB with its CUDA libraries) and comes with the tests only; the demo does without.
+$(VENV)/.onebox $(VENV)/.test: $(VENV)/.%: lock/%.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Pallor needs Python 3.11 or newer; none was found. Install it, or name it: make PYTHON=/path/to/python3.11 $*" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what lock/$*.txt pins into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r lock/$*.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

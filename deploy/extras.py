@@ -1,0 +1,55 @@
+"""``make extras``: install each component with its own extra alone and see that it starts without the others' libraries.
+
+What was proved is written to ``lock/proved.json`` by the digest of its lock file; a test fails when a lock has changed since.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pallor.digest import canonical_json, sha256_of_file
+
+ROOT = Path(__file__).parents[1]
+PROOF = ROOT / "lock" / "proved.json"
+
+# extra -> (what must start, libraries that must not be there)
+COMPONENTS = {
+    "sync": ("sync.__main__", ("numpy", "PIL", "flask", "sqlalchemy", "celery", "torch", "onnxruntime", "boto3")),
+    "worker": ("worker.__main__", ("flask", "sqlalchemy", "torch", "tuf")),
+    "backend": ("backend.__main__", ("torch", "onnxruntime")),
+    "onebox": ("pallor.__main__", ("torch",)),
+    "trainer": ("trainer.__main__", ("flask", "sqlalchemy", "celery")),
+}
+
+
+def main(names: list[str]) -> int:
+    proved = json.loads(PROOF.read_text()) if PROOF.exists() else {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            prove(name, Path(folder))
+        proved[name] = sha256_of_file(ROOT / "lock" / f"{name}.txt")
+        PROOF.write_bytes(canonical_json(proved) + b"\n")
+        print(f"{name}: stands alone")
+    return 0
+
+
+def prove(name: str, folder: Path) -> None:
+    """Raise ``CalledProcessError`` unless the component starts in a clean environment without foreign libraries."""
+    module, foreign = COMPONENTS[name]
+    python = folder / "bin" / "python"
+    _run(sys.executable, "-m", "venv", folder)
+    _run(python, "-m", "pip", "install", "-q", "--require-hashes", "-r", ROOT / "lock" / f"{name}.txt")
+    _run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT)
+    _run(python, "-m", module, "--help")
+    check = f"import importlib.util as u; there = [m for m in {foreign!r} if u.find_spec(m)]; assert not there, there"
+    _run(python, "-c", check)
+
+
+def _run(*command: object) -> None:
+    subprocess.run([str(part) for part in command], cwd="/", check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or list(COMPONENTS)))
