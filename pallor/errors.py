@@ -50,7 +50,7 @@ class Untrusted(PallorError):
 
 def shortened(value: object, limit: int = 80) -> str:
     """A value as an error may show it: printable, one line, at most ``limit`` characters."""
-    text = "nothing" if value is None else str(value)
+    text = "nothing" if value is None else str(value) or "(empty)"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
 

@@ -75,7 +75,7 @@ class LabResult:
     method: str | None = None
 
 
-def read_hb(value: str | int | float | Decimal, unit: str | None, loinc: str | None = None) -> Hb:
+def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = None) -> Hb:
     """Read a reported haemoglobin.
 
     Args:

@@ -1,0 +1,144 @@
+"""``pallor-backend``: the API, its consumer and sweeper, and the administrator's commands."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backend.api.parts import Parts
+from backend.app import create_app
+from backend.auth import Role, create_token, revoke_token
+from backend.consumer import consume, register
+from backend.db.engine import Database
+from backend.db.migrate import check_migrated, migrate
+from backend.queue import Sender, create_celery
+from backend.serve import serve
+from backend.services.register_release import register_release
+from backend.services.set_world import set_world
+from backend.settings import Settings
+from backend.sweeper import sweep_until
+from pallor.clock import SystemClock
+from pallor.errors import PallorError
+from pallor.log import configure
+from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
+from pallor.release.shelf import Release
+from pallor.settings import explain, load
+from pallor.store import open_store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it went well, 2 when something has to be put right first."""
+    options = _parser().parse_args(arguments)
+    configure("backend")
+    try:
+        settings = load(Settings, os.environ)
+        run: Callable[[Settings, argparse.Namespace], int] = options.run
+        return run(settings, options)
+    except PallorError as error:
+        print(f"pallor-backend: {error}", file=sys.stderr)
+        return 2
+
+
+def join(settings: Settings) -> Parts:
+    """The parts of this process, from its settings; the database must be migrated."""
+    database, clock = Database(settings.database_url), SystemClock()
+    check_migrated(database)
+    set_world(database, settings.world)
+    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint)
+    send = Sender(create_celery(settings.broker_url, settings.visibility_seconds))
+    return Parts(settings, database, store, clock, send)
+
+
+def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
+    database = Database(settings.database_url)
+    migrate(database)
+    set_world(database, settings.world)
+    bootstrap = Release.open(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
+    register_release(database, SystemClock(), bootstrap, settings.world)
+    print("the database is ready")
+    return 0
+
+
+def _serve(settings: Settings, _options: argparse.Namespace) -> int:
+    join(settings).database.close()  # name what is wrong before the web server hides it
+    serve(lambda: create_app(join(settings)), settings.bind, settings.web_processes, settings.web_threads)
+    return 0
+
+
+def _consume(settings: Settings, _options: argparse.Namespace) -> int:
+    parts = join(settings)
+    app = create_celery(settings.broker_url, settings.visibility_seconds)
+    register(app, parts.database, parts.clock, settings.label_table)
+    consume(app)
+    return 0
+
+
+def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
+    parts, stop = join(settings), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sweep_until(
+        stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds
+    )
+    return 0
+
+
+def _add_token(settings: Settings, options: argparse.Namespace) -> int:
+    parts = join(settings)
+    print(create_token(parts.database, parts.clock, options.name, Role(options.role)))
+    return 0
+
+
+def _revoke_token(settings: Settings, options: argparse.Namespace) -> int:
+    parts = join(settings)
+    if revoke_token(parts.database, parts.clock, options.name):
+        print(f"{options.name} is revoked")
+        return 0
+    print(f"pallor-backend: no token in force is named {options.name}", file=sys.stderr)
+    return 2
+
+
+def _add_release(settings: Settings, options: argparse.Namespace) -> int:
+    parts = join(settings)
+    release = Release.open(options.folder, trusted_digest=options.digest)
+    new = register_release(parts.database, parts.clock, release, settings.world)
+    print(f"{release.release_id} {'is' if new else 'was already'} registered")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pallor-backend",
+        description="The API that phones and laboratories talk to, and the processes behind it.",
+        epilog=f"environment:\n{explain(Settings)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Settings, argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=what, description=what)
+        made.set_defaults(run=run)
+        return made
+
+    command("migrate", _migrate, "make or update the tables; run it once before the first start and after each update")
+    command("serve", _serve, "answer HTTP (gunicorn)")
+    command("consume", _consume, "take the workers' answers from the queue and record them")
+    command("sweep", _sweep, "send again what has waited too long, and write labels to the object store")
+    add = command("token-add", _add_token, "make a bearer token and print it, once")
+    add.add_argument(
+        "name", help="who or what it is for, such as clinic-a-phone-1; it goes on record with every change"
+    )
+    add.add_argument("role", choices=[role.value for role in Role])
+    revoke = command("token-revoke", _revoke_token, "revoke a token; it stops at once")
+    revoke.add_argument("name")
+    release = command("release-add", _add_release, "register a release, so that its answers can be worded")
+    release.add_argument("folder", type=Path, help="the folder that holds manifest.json")
+    release.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""For field staff: cases, photos, amendments, and the feed of what changed."""
+
+from flask import Response, request
+from flask_openapi import APIBlueprint
+from werkzeug.exceptions import ClientDisconnected
+
+from backend import wire
+from backend.api import show
+from backend.api.parts import Parts, answers, caller, shown
+from backend.auth import Role, allow
+from backend.services.amend_case import amend_case
+from backend.services.read_records import list_cases, list_changes, show_amendment, show_case
+from backend.services.receive_photo import (
+    Declaration,
+    Intake,
+    PieceChecksumMismatch,
+    photo_state,
+    receive_piece,
+)
+from backend.services.submit_case import submit_case
+from pallor.digest import sha256_of
+from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
+
+_PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
+_PHOTO_BODY = {
+    "required": True,
+    "description": "The photo, or the piece of it that begins at `Upload-Offset`",
+    "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _PHOTO_TYPES},
+}
+_PIECE_BYTES = 64 * 1024
+
+
+def field_api(parts: Parts) -> APIBlueprint:
+    """The routes of the field."""
+    bp = APIBlueprint(
+        "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=[{"token": []}]
+    )
+    limits = Limits(max_bytes=parts.settings.max_photo_bytes)
+    intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
+
+    @bp.put("/cases/<case_id>", responses=answers({200: wire.CaseReceipt, 201: wire.CaseReceipt}, 409))
+    @allow(Role.FIELD)
+    def put_case(path: wire.CasePath, body: wire.CaseIn) -> Response:
+        """Submit a case; the same again is 200 and changes nothing"""
+        case = wire.to_case(path.case_id, body, parts.clock.now())
+        created = submit_case(parts.database, parts.clock, case, by=caller().name)
+        row = show_case(parts.database, case.id).row
+        receipt = wire.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
+        return shown(receipt, 201 if created else 200)
+
+    @bp.get("/cases/<case_id>", responses=answers({200: wire.CaseOut}, 404))
+    @allow(Role.FIELD, Role.ADMIN)
+    def get_case(path: wire.CasePath) -> Response:
+        """A case, its photos, what may be said about it, and its label"""
+        return shown(show.case(show_case(parts.database, path.case_id)))
+
+    @bp.get("/cases", responses=answers({200: wire.CasePage}))
+    @allow(Role.FIELD, Role.ADMIN)
+    def get_cases(query: wire.PageQuery) -> Response:
+        """Cases, newest first"""
+        cursor = wire.read_moment_cursor(query.cursor)
+        views = list_cases(parts.database, query.limit + 1, cursor)
+        page = views[: query.limit]
+        last = page[-1].row if len(views) > query.limit else None
+        after = wire.show_cursor(last.received_at.isoformat(), last.id) if last else None
+        return shown(wire.CasePage(items=[show.case(view) for view in page], next=after))
+
+    @bp.put(
+        "/cases/<case_id>/photos/<photo_id>",
+        responses=answers({200: wire.PhotoOut, 201: wire.PhotoOut, 202: wire.PhotoOut}, 404, 409, 415),
+        request_body=_PHOTO_BODY,
+    )
+    @allow(Role.FIELD)
+    def put_photo(path: wire.PhotoPath, query: wire.PhotoQuery, header: wire.PhotoHeaders) -> Response:
+        """Send a photo, whole or from a byte on
+
+        202 with `Upload-Offset` while bytes are missing, 201 when the last one came, 200 for one that is here already.
+        After a cut, GET says where to go on.
+        """
+        _check_type(request.mimetype)
+        said = header.upload_length or header.upload_offset + (request.content_length or 0)
+        if said > limits.max_bytes:
+            raise PhotoTooLarge(
+                f"the photo is larger than {limits.max_bytes:,} bytes", field="Upload-Length", value=f"{said:,} bytes",
+                remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
+            )  # fmt: skip
+        data, whole = _body(limits.max_bytes)
+        if whole and header.content_digest is not None:
+            _check_piece(header.content_digest, data)
+        photo = Declaration(
+            case_id=path.case_id,
+            photo_id=path.photo_id,
+            uploaded_sha256=wire.to_sha256(header.repr_digest, "Repr-Digest"),
+            bytes=header.upload_length or header.upload_offset + (request.content_length or len(data)),
+            media_type=request.mimetype,
+            captured_at=query.captured_at,
+            eye=query.eye,
+        )
+        created = receive_piece(intake, photo, header.upload_offset, data, by=caller().name, whole=whole)
+        return _receipt(path, created)
+
+    @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: wire.PhotoOut}, 404))
+    @allow(Role.FIELD, Role.ADMIN)
+    def get_photo(path: wire.PhotoPath) -> Response:
+        """How much of a photo is here, and what became of it; `Upload-Offset` says where to go on"""
+        return _receipt(path, None)
+
+    def _receipt(path: wire.PhotoPath, created: bool | None) -> Response:
+        row, held, same = photo_state(parts.database, path.case_id, path.photo_id)
+        status = 201 if created else 202 if row.state == "uploading" and created is not None else 200
+        response = shown(show.photo(row, held, same), status)
+        response.headers["Upload-Offset"] = str(held)
+        return response
+
+    @bp.put(
+        "/cases/<case_id>/amendments/<amendment_id>",
+        responses=answers({200: wire.AmendmentOut, 201: wire.AmendmentOut}, 404, 409),
+    )
+    @allow(Role.FIELD)
+    def put_amendment(path: wire.AmendmentPath, body: wire.AmendmentIn) -> Response:
+        """Correct facts of a case, with a reason; what they were stays on record and the label follows"""
+        changes = wire.to_changes(body, parts.clock.now())
+        table = parts.settings.label_table
+        created = amend_case(
+            parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().name
+        )
+        row = show_amendment(parts.database, path.case_id, path.amendment_id)
+        return shown(show.amendment(row), 201 if created else 200)
+
+    @bp.get("/changes", responses=answers({200: wire.ChangePage}))
+    @allow(Role.FIELD, Role.LAB, Role.ADMIN)
+    def get_changes(query: wire.PageQuery) -> Response:
+        """What is new or different since a cursor, oldest first"""
+        cursor = wire.read_number_cursor(query.cursor)
+        rows = list_changes(parts.database, query.limit + 1, cursor)
+        page = rows[: query.limit]
+        after = wire.show_cursor(str(page[-1].seq if page else cursor))
+        return shown(wire.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
+
+    return bp
+
+
+def _check_type(media_type: str) -> None:
+    if media_type not in _PHOTO_TYPES:
+        raise PhotoTypeMismatch(
+            "a photo is PNG, JPEG or WebP", field="Content-Type", value=media_type or None,
+            remedy=f"Send it with Content-Type: {', '.join(_PHOTO_TYPES)}, whichever it is.",
+        )  # fmt: skip
+
+
+def _check_piece(content_digest: str, data: bytes) -> None:
+    promised, found = wire.to_sha256(content_digest, "Content-Digest"), sha256_of(data)
+    if promised != found:
+        raise PieceChecksumMismatch(
+            f"the {len(data)} bytes of this piece have the digest {found}", field="Content-Digest", value=promised,
+            remedy="Send this piece again; the ones before it are kept.",
+        )  # fmt: skip
+
+
+def _body(max_bytes: int) -> tuple[bytes, bool]:
+    """What came of the request's body, and whether it came whole; a cut connection costs nothing that arrived."""
+    data = bytearray()
+    try:
+        while piece := request.stream.read(_PIECE_BYTES):
+            data += piece
+            if len(data) > max_bytes:
+                raise PhotoTooLarge(
+                    f"the photo is larger than {max_bytes:,} bytes", field="body", value=f"over {max_bytes:,} bytes",
+                    remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
+                )  # fmt: skip
+    except (ClientDisconnected, OSError):
+        return bytes(data), False
+    return bytes(data), True

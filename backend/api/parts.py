@@ -1,0 +1,46 @@
+"""What every route is given, and how its answers are documented."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import Response, g
+from pydantic import BaseModel
+
+from backend.auth import Caller
+from backend.db.engine import Database
+from backend.queue import Send
+from backend.settings import Settings
+from pallor.clock import Clock
+from pallor.store.port import ObjectStore
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_ALWAYS = (401, 403, 413, 422, 503)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that ``create_app`` joined."""
+
+    settings: Settings
+    database: Database
+    store: ObjectStore
+    clock: Clock
+    send: Send
+
+
+def caller() -> Caller:
+    """Who sent the request that is being answered; ``app`` has checked the token and the role."""
+    return cast(Caller, g.caller)
+
+
+def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:
+    """A route's ``responses`` for the API document: its good answers, its own problems, those of every route."""
+    documented: dict[str, Any] = {str(status): model for status, model in good.items()}
+    for status in (*_ALWAYS, *problems):
+        documented[str(status)] = {"content": _PROBLEM}
+    return documented
+
+
+def shown(model: BaseModel, status: int = 200) -> Response:
+    """A model of ``backend.wire`` as a response."""
+    return Response(model.model_dump_json(), status, content_type="application/json")

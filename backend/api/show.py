@@ -1,0 +1,128 @@
+"""From records to the models that leave: the only place that knows both."""
+
+from typing import Any
+
+from pallor.image.quality import RETAKE_WORDS
+from sqlalchemy import Row
+
+from backend import wire
+from backend.services.read_records import CaseView
+from pallor.release.manifest import Manifest
+
+_NO_REASON_GIVEN = "The photo could not be read. Take another."
+
+
+def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> wire.PhotoOut:
+    reasons = (row.quality or {}).get("reasons", [])
+    retake = [RETAKE_WORDS[reason] for reason in reasons] or [_NO_REASON_GIVEN]
+    return wire.PhotoOut(
+        case_id=row.case_id,
+        photo_id=row.id,
+        state=row.state,
+        received_bytes=received_bytes,
+        bytes=row.bytes,
+        uploaded_sha256=row.uploaded_sha256,
+        stored_sha256=row.stored_sha256,
+        received_at=row.received_at,
+        refusal=row.refusal,
+        quality=row.quality,
+        retake=retake if row.state == "refused" else [],
+        same_photo_cases=same_photo_cases,
+    )
+
+
+def case(view: CaseView) -> wire.CaseOut:
+    warnings = ["same-photo-of-another-subject"] if any(others for _, others in view.photos) else []
+    facts = view.case.to_json()
+    return wire.CaseOut(
+        case_id=view.case.id,
+        received_at=view.row.received_at,
+        amended=view.amended,
+        status=view.status,
+        advice=wire.AdviceOut.of(view.advice),
+        photos=[photo(row, row.bytes if row.received_at else 0, others) for row, others in view.photos],
+        label=label(view.label) if view.label else None,
+        warnings=warnings,
+        **{name: facts[name] for name in facts if name != "id"},
+    )
+
+
+def label(row: Row[Any]) -> wire.LabelOut:
+    record = row.record
+    return wire.LabelOut(
+        label_id=row.id,
+        case_id=row.case_id,
+        table=record["table"],
+        group=record["group"],
+        hb_value=record["hb"]["value"],
+        hb_unit=record["hb"]["unit"],
+        hb_g_per_l=record["hb"]["g_per_l"],
+        adjusted_g_per_l=record["adjusted_g_per_l"],
+        altitude=record["altitude"],
+        severity=record["severity"],
+        anaemic=record["anaemic"],
+        no_criterion=record["no_criterion"],
+        eligible=row.eligible,
+        withheld=record["withheld"],
+        supersedes=row.supersedes,
+        derived_at=row.derived_at,
+        written=row.written_at is not None,
+    )
+
+
+def lab_result(row: Row[Any]) -> wire.LabResultOut:
+    return wire.LabResultOut(
+        result_id=row.id,
+        case_id=row.case_id,
+        hb_value=row.value,
+        hb_unit=row.unit,
+        hb_g_per_l=row.g_per_l,
+        taken_at=row.taken_at,
+        specimen=row.specimen,
+        loinc=row.loinc,
+        method=row.method,
+        received_at=row.received_at,
+    )
+
+
+def amendment(row: Row[Any]) -> wire.AmendmentOut:
+    return wire.AmendmentOut(
+        amendment_id=row.id,
+        case_id=row.case_id,
+        changes=row.changes,
+        before=row.before,
+        after=row.after,
+        reason=row.reason,
+        made_at=row.made_at,
+        made_by=row.made_by,
+    )
+
+
+def prediction(row: Row[Any]) -> wire.PredictionOut:
+    return wire.PredictionOut(
+        photo_id=row.photo_id,
+        case_id=row.case_id,
+        release_id=row.release_id,
+        probability=row.probability,
+        shown=row.shown,
+        engine=row.answer["engine"],
+        seconds=row.answer["seconds"],
+        recorded_at=row.recorded_at,
+    )
+
+
+def change(row: Row[Any]) -> wire.ChangeOut:
+    return wire.ChangeOut(kind=row.kind, id=row.entity_id, case_id=row.case_id, at=row.at)
+
+
+def release(digest: str, manifest: Manifest) -> wire.ReleaseOut:
+    data = manifest.to_json()
+    return wire.ReleaseOut(
+        release_id=manifest.release_id,
+        digest=digest,
+        world=manifest.world,
+        status=manifest.status,
+        label_table=manifest.label_table,
+        threshold=manifest.threshold,
+        figures=list(data["figures"]),
+    )

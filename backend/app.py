@@ -1,0 +1,115 @@
+"""The web application: its parts joined by hand, in one place."""
+
+from http import HTTPStatus
+from importlib.metadata import version
+from importlib.resources import files
+
+from flask import Flask, Response, g, request
+from flask_openapi import Info, OpenAPI
+
+from backend.api.admin import admin_api
+from backend.api.field import field_api
+from backend.api.health import health_api
+from backend.api.lab import lab_api
+from backend.api.parts import Parts
+from backend.auth import Role, caller_of, check_role
+from backend.problems import Problem, answer_with_problems, not_valid, strict_json
+from pallor.errors import Refused
+
+_PUBLIC = ("openapi", "swagger", "page")  # the API document and the page hold no data
+_MAX_JSON_BYTES = 64 * 1024
+_DRAIN_BYTES = 64 * 1024 * 1024
+
+
+class RouteWithoutRule(RuntimeError):
+    """A route that does not say who may use it is never served."""
+
+
+class BodyTypeRefused(Refused):
+    """A JSON route was sent something else."""
+
+
+def create_app(parts: Parts) -> Flask:
+    """The API under ``/api/v1``, its document at ``/api/v1/openapi.json`` and a page at ``/``.
+
+    Raises:
+        RouteWithoutRule: a route declares no roles.
+    """
+    app = OpenAPI(
+        "backend",
+        info=Info(title="Pallor", version=version("pallor"), description=_DESCRIPTION),
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        validation_error_model=Problem,
+        validation_error_callback=not_valid,
+        doc_prefix="/api/v1",
+        static_folder=None,
+    )
+    app.openapi_version = "3.1.0"
+    app.url_map.strict_slashes = True
+    for api in (field_api, lab_api, admin_api, health_api):
+        app.register_api(api(parts))
+    app.add_url_rule(
+        "/", "page", lambda: Response(files("backend").joinpath("page.html").read_bytes(), mimetype="text/html")
+    )
+    answer_with_problems(app)
+    _guard(app, parts, _rules(app))
+    return app
+
+
+def _rules(app: Flask) -> dict[str, frozenset[Role]]:
+    """Who may use each route that holds data; raises ``RouteWithoutRule``."""
+    views = {name: view for name, view in app.view_functions.items() if not _is_public(name)}
+    bare = sorted(name for name, view in views.items() if "roles" not in vars(view))
+    if bare:
+        raise RouteWithoutRule(f"no roles are declared for: {', '.join(bare)}")
+    return {name: vars(view)["roles"] for name, view in views.items()}
+
+
+def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
+    @app.before_request
+    def _who_and_what() -> None:
+        if request.endpoint is None or _is_public(request.endpoint):
+            return
+        g.caller = caller_of(parts.database, request.headers.get("Authorization"))
+        check_role(g.caller, rules[request.endpoint])
+        if request.method == "PUT" and "photo_id" not in (request.view_args or {}):
+            _check_json()
+
+    @app.after_request
+    def _finish(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            _drain()
+        return response
+
+
+def _check_json() -> None:
+    request.max_content_length = _MAX_JSON_BYTES
+    if request.mimetype != "application/json":
+        raise BodyTypeRefused(
+            "this route takes JSON", field="Content-Type", value=request.mimetype or None,
+            remedy="Send Content-Type: application/json.",
+        )  # fmt: skip
+    strict_json(request.get_data())
+
+
+def _drain() -> None:
+    """Read what is left of a refused body: a client that is still sending sees a reset instead of the refusal."""
+    left = min(request.content_length or 0, _DRAIN_BYTES)
+    try:
+        while left > 0 and (piece := request.environ["wsgi.input"].read(min(left, 65536))):
+            left -= len(piece)
+    except OSError:
+        return
+
+
+def _is_public(endpoint: str) -> bool:
+    return endpoint.split(".")[0] in _PUBLIC
+
+
+_DESCRIPTION = """Anaemia screening: a case and its photos come from a phone, its haemoglobin from a laboratory.
+
+Every route asks for a bearer token. Ids are UUIDs made by the sender: PUT twice is PUT once, the same again is 200,
+other content under the same id is 409. Errors are RFC 9457 problems with a stable `code` and, for each fault, the
+field, the value and what to do about it."""

@@ -1,0 +1,1 @@
+"""The database: its tables, and how a transaction begins on each dialect."""

@@ -1,0 +1,103 @@
+"""Transactions: one way to read and one to write, the same on SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+
+from pallor.errors import Unavailable
+
+# One writer at a time, on PostgreSQL as on SQLite: no two verbs can interleave or deadlock, and the change feed's
+# numbers appear in the order they were given, so that a reader's cursor skips none. A write takes milliseconds; a
+# country's screening makes tens in a second.
+_WRITER_LOCK = 7_255_671
+_BUSY_SECONDS = 20
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or has been busy for too long."""
+
+
+class Database:
+    """The one door to the tables.
+
+    Args:
+        url: an SQLAlchemy URL, ``sqlite:////var/lib/pallor/pallor.db`` or ``postgresql+psycopg://...``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url, pool_pre_ping=True, **_options(url))
+        if self.is_sqlite:
+            _teach_sqlite_transactions(self.engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection to read from; what it sees is one moment of the database."""
+        with _translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end of the block, or not at all; there is one writer at a time."""
+        connect = self.engine.connect
+        with _translated(), connect().execution_options(immediate=True) as connection, connection.begin():
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
+            yield connection
+
+    def insert_once(self, tx: Connection, table: Table, row: dict[str, Any]) -> bool:
+        """Insert a row unless its primary key is there already; True when this call made it."""
+        dialect = sqlite if self.is_sqlite else postgresql
+        key = list(table.primary_key.columns)
+        insert = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=key).returning(*key)
+        return tx.execute(insert).first() is not None
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _options(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": _BUSY_SECONDS}}
+    return {"pool_size": 8, "connect_args": {"connect_timeout": 5}}
+
+
+def _teach_sqlite_transactions(engine: Engine) -> None:
+    """WAL, full durability, and BEGIN IMMEDIATE for writers.
+
+    A deferred transaction that turns into a writer fails at once when another wrote first (SQLITE_BUSY_SNAPSHOT),
+    whatever the timeout; an immediate one waits for its turn.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_SECONDS * 1000}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnavailable(f"the database does not answer: {error.orig}") from error

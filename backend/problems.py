@@ -1,0 +1,151 @@
+"""Errors as the wire knows them: RFC 9457 problems with stable codes, one table from reason to status."""
+
+import logging
+from http import HTTPStatus
+from typing import Any, cast
+
+from flask import Flask, Response, json
+from pydantic import BaseModel, Field, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from backend.auth import RoleNotAllowed, TokenMissing, TokenUnknown
+from backend.services.receive_photo import OffsetMismatch
+from backend.services.records import ContentDiffers, NotFound
+from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortened
+from pallor.image.decode import PhotoFormatUnknown, PhotoTooLarge, PhotoTypeMismatch
+
+log = logging.getLogger(__name__)
+
+# Whatever is not named here: Refused 422, Unavailable 503, Untrusted 502.
+_STATUS: dict[type[PallorError], HTTPStatus] = {
+    TokenMissing: HTTPStatus.UNAUTHORIZED,
+    TokenUnknown: HTTPStatus.UNAUTHORIZED,
+    RoleNotAllowed: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    ContentDiffers: HTTPStatus.CONFLICT,
+    OffsetMismatch: HTTPStatus.CONFLICT,
+    PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Untrusted: HTTPStatus.BAD_GATEWAY,
+}
+# What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
+_HIDDEN = ("subject_code", "reason")
+_RETRY_AFTER_SECONDS = "5"
+
+
+class BodyNotJson(Refused):
+    """The body is not JSON."""
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str = Field(description="Where it stands, as it was sent")
+    value: str = Field(description="What was sent, shortened")
+    reason: str = Field(description="What is wrong with it")
+    remedy: str = Field(description="What to do about it")
+
+
+class Problem(BaseModel):
+    """RFC 9457: why a request was not answered."""
+
+    type: str = Field(description="A stable name, urn:pallor:problem:<code>")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; the words around it may improve")
+    faults: list[Fault] = []
+
+
+def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Response:
+    """A problem as a response."""
+    body = Problem(
+        type=f"urn:pallor:problem:{code}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        faults=faults or [],
+    )
+    response = Response(body.model_dump_json(), status, content_type="application/problem+json")
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
+
+
+def not_valid(error: ValidationError) -> Response:
+    """Everything that pydantic found wrong with a request, at once."""
+    faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)]
+    detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
+
+
+def answer_with_problems(app: Flask) -> None:
+    """Let every error of ``app`` leave as a problem."""
+
+    @app.errorhandler(PallorError)
+    def _ours(error: PallorError) -> Response:
+        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        faults = []
+        if isinstance(error, Refused):
+            faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
+        else:
+            log.warning("not answered", extra={"code": error.code(), "fault": str(error)})
+        response = problem(status, error.code(), str(error), faults)
+        if isinstance(error, OffsetMismatch):
+            response.headers["Upload-Offset"] = str(error.expected)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        if error.response is not None:  # already an answer: what `not_valid` made
+            return cast(Response, error.response)
+        status = HTTPStatus(error.code or 500)
+        response = problem(status, status.phrase.lower().replace(" ", "-"), error.description or status.phrase)
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return response
+
+    @app.errorhandler(Exception)
+    def _ours_to_mend(error: Exception) -> Response:
+        log.error("a fault of the server", exc_info=error)
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", "This is our fault; it has been noted. Try again."
+        )
+
+
+def strict_json(data: bytes) -> Any:
+    """Parse a JSON body; raises ``BodyNotJson``, also for NaN and Infinity, which are not JSON."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(data, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise BodyNotJson(
+            f"the body is not JSON: {error}", field="body", value=data[:60].decode(errors="replace"),
+            remedy="Send UTF-8 JSON with Content-Type: application/json.",
+        ) from error  # fmt: skip
+
+
+def _fault(error: dict[str, Any]) -> Fault:
+    field = ".".join(str(part) for part in error["loc"]) or "body"
+    hidden = any(name in error["loc"] for name in _HIDDEN)
+    value = "(not repeated)" if hidden else shortened(_brief(error["input"]))
+    if error["type"] == "missing":
+        value = "nothing"
+    remedy = {
+        "missing": "Send this field.",
+        "extra_forbidden": "Leave this field out, or check its spelling against the API document.",
+    }.get(error["type"], "Send a value that the API document allows.")
+    return Fault(field=field, value=value, reason=error["msg"], remedy=remedy)
+
+
+def _brief(value: Any) -> Any:
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, (dict, list)) else value

@@ -1,0 +1,43 @@
+"""gunicorn, started from our own command so that settings come from one place."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+# A phone on 2G may need minutes for one photo. Threads are patient; the timeout only ends a process that hangs.
+_TIMEOUT_SECONDS = 120
+
+
+def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) -> None:
+    """Answer HTTP until told to stop; each process builds its own application, so none shares a connection."""
+    _Server(
+        create,
+        {
+            "bind": bind,
+            "workers": processes,
+            "threads": threads,
+            "worker_class": "gthread",
+            "timeout": _TIMEOUT_SECONDS,
+            "graceful_timeout": 10,
+            "keepalive": 30,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        },
+    ).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, create: Callable[[], Flask], options: dict[str, Any]) -> None:
+        self._create = create
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._create()

@@ -1,0 +1,97 @@
+"""A label is derived from what is on record, again whenever that changes; the new record supersedes the old one."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from backend.db.tables import deployment, lab_results, labels, photos, same_photo_warnings
+from backend.services.records import case_of, case_row, note_change
+from pallor.case import Case
+from pallor.clock import Clock, utc_text
+from pallor.digest import digest_of
+from pallor.eligibility import Evidence, withheld_reasons
+from pallor.ids import new_id
+from pallor.lab import Hb, read_hb
+from pallor.label import Label, label_of
+
+
+def derive_label(tx: Connection, clock: Clock, case_id: str, table: str) -> None:
+    """Write the label that follows from the case as it now stands, unless it is the one on record."""
+    results = tx.execute(
+        select(lab_results)
+        .where(lab_results.c.case_id == case_id)
+        .order_by(lab_results.c.received_at, lab_results.c.id)
+    ).all()
+    if not results:
+        return
+    case = case_of(case_row(tx, case_id))
+    newest = results[-1]
+    hb = read_hb(newest.value, newest.unit, newest.loinc)
+    label = label_of(hb, case.subject, table)
+    usable = tx.execute(
+        select(photos.c.id, photos.c.stored_sha256, photos.c.captured_at)
+        .where(photos.c.case_id == case_id, photos.c.state.in_(("waiting", "scored")))
+        .order_by(photos.c.received_at, photos.c.id)
+    ).all()
+    warned = select(same_photo_warnings.c.photo_id).where(same_photo_warnings.c.photo_id.in_([p.id for p in usable]))
+    withheld = withheld_reasons(
+        Evidence(
+            label=label,
+            consent_to_training=case.consent_to_training,
+            taken_at=newest.taken_at,
+            captured_at=tuple(p.captured_at for p in usable),
+            values_g_per_l=tuple(r.g_per_l for r in results),
+            same_photo_elsewhere=tx.execute(warned).first() is not None,
+        )
+    )
+    content = {
+        "case_id": case_id,
+        "world": tx.execute(select(deployment.c.world)).scalar_one(),
+        "site": case.site,
+        "photos": [p.stored_sha256 for p in usable],
+        "lab_result_id": newest.id,
+        "taken_at": utc_text(newest.taken_at),
+        "specimen": newest.specimen,
+        "withheld": list(withheld),
+        **_label_json(case, hb, label),
+    }
+    _supersede(tx, clock, case_id, content, eligible=not withheld)
+
+
+def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
+    return {
+        "subject": case.to_json()["subject"],
+        "hb": {"value": hb.value, "unit": hb.unit, "g_per_l": str(hb.g_per_l)},
+        "table": label.table,
+        "group": label.group,
+        "severity": label.severity,
+        "anaemic": label.anaemic,
+        "adjusted_g_per_l": str(label.adjusted_g_per_l),
+        "altitude": "adjusted" if label.altitude_adjusted else "not adjusted",
+        "no_criterion": label.no_criterion,
+    }
+
+
+def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool) -> None:
+    digest = digest_of(content)
+    older = labels.alias()
+    newest = select(labels).where(
+        labels.c.case_id == case_id, ~select(older.c.id).where(older.c.supersedes == labels.c.id).exists()
+    )
+    there = tx.execute(newest).first()
+    if there is not None and there.content_digest == digest:
+        return
+    label_id, now = new_id(), clock.now()
+    record = {**content, "id": label_id, "supersedes": there.id if there else None, "derived_at": utc_text(now)}
+    tx.execute(
+        labels.insert().values(
+            id=label_id,
+            case_id=case_id,
+            supersedes=there.id if there else None,
+            content_digest=digest,
+            record=record,
+            eligible=eligible,
+            derived_at=now,
+        )
+    )
+    note_change(tx, clock, "label", label_id, case_id)

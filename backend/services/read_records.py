@@ -1,0 +1,177 @@
+"""Reading what is on record, page by page; nothing here changes anything."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, literal, select, tuple_
+
+from backend.db.engine import Database
+from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases
+from backend.services.receive_photo import same_photo_cases
+from backend.services.records import case_of, not_found
+from pallor.advice import Advice, advise
+from pallor.case import Case, Status, status_of
+from pallor.prediction import Prediction
+from pallor.release.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class CaseView:
+    """A case with all that follows from what is on record about it."""
+
+    row: Row[Any]
+    case: Case
+    status: Status
+    answer: Prediction | None
+    advice: Advice
+    photos: list[tuple[Row[Any], list[str]]]
+    label: Row[Any] | None
+    amended: bool
+
+
+def show_case(database: Database, case_id: str) -> CaseView:
+    """One case; raises ``NotFound``."""
+    with database.read() as connection:
+        row = connection.execute(select(cases).where(cases.c.id == case_id)).first()
+        if row is None:
+            raise not_found("case_id", case_id, "case")
+        return _views(connection, [row])[0]
+
+
+def list_cases(database: Database, limit: int, after: tuple[datetime, str] | None) -> list[CaseView]:
+    """Cases, newest first, from the one after ``after`` (its time of arrival and id) on."""
+    query = select(cases).order_by(cases.c.received_at.desc(), cases.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(cases.c.received_at, cases.c.id) < tuple_(*_bound(cases, "received_at", after)))
+    with database.read() as connection:
+        return _views(connection, list(connection.execute(query)))
+
+
+def list_labels(database: Database, limit: int, after: tuple[datetime, str] | None) -> list[Row[Any]]:
+    """Labels, oldest first; a label that supersedes another comes later than it."""
+    query = select(labels).order_by(labels.c.derived_at, labels.c.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(labels.c.derived_at, labels.c.id) > tuple_(*_bound(labels, "derived_at", after)))
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def list_predictions(database: Database, limit: int, after: tuple[str, str] | None) -> list[Row[Any]]:
+    """Answers of every release, by photo id and release id."""
+    key = (predictions.c.photo_id, predictions.c.release_id)
+    query = (
+        select(predictions, photos.c.case_id)
+        .join(photos, photos.c.id == predictions.c.photo_id)
+        .order_by(*key)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*after))
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def list_changes(database: Database, limit: int, after: int) -> list[Row[Any]]:
+    """The feed from a number on, in the order in which things happened."""
+    query = select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def list_releases(database: Database) -> list[tuple[str, Manifest]]:
+    """Every release on record with its digest, newest first."""
+    query = select(releases.c.digest, releases.c.manifest).order_by(releases.c.registered_at.desc())
+    with database.read() as connection:
+        return [(row.digest, Manifest.from_json(row.manifest)) for row in connection.execute(query)]
+
+
+def show_lab_result(database: Database, result_id: str) -> Row[Any]:
+    """One laboratory result; raises ``NotFound``."""
+    with database.read() as connection:
+        row = connection.execute(select(lab_results).where(lab_results.c.id == result_id)).first()
+    if row is None:
+        raise not_found("result_id", result_id, "laboratory result")
+    return row
+
+
+def show_amendment(database: Database, case_id: str, amendment_id: str) -> Row[Any]:
+    """One amendment of a case; raises ``NotFound``."""
+    wanted = (amendments.c.id == amendment_id) & (amendments.c.case_id == case_id)
+    with database.read() as connection:
+        row = connection.execute(select(amendments).where(wanted)).first()
+    if row is None:
+        raise not_found("amendment_id", amendment_id, "amendment")
+    return row
+
+
+def _bound(table: Any, column: str, after: tuple[Any, str]) -> tuple[Any, Any]:
+    """A cursor's values, bound with the column's own type so that both dialects compare like with like."""
+    return literal(after[0], table.c[column].type), literal(after[1], table.c.id.type)
+
+
+def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
+    """The views of some cases, in three queries whatever their number."""
+    ids = [row.id for row in rows]
+    photos_of: dict[str, list[Row[Any]]] = defaultdict(list)
+    for photo in connection.execute(select(photos).where(photos.c.case_id.in_(ids)).order_by(photos.c.declared_at)):
+        photos_of[photo.case_id].append(photo)
+    answers = _shown_answers(connection, ids)
+    label_of = _newest_labels(connection, ids)
+    amended = set(connection.execute(select(amendments.c.case_id).where(amendments.c.case_id.in_(ids))).scalars())
+    manifests: dict[str, Manifest | None] = {}
+    views = []
+    for row in rows:
+        case, prediction = case_of(row), answers.get(row.id)
+        if prediction is not None and prediction.release_id not in manifests:
+            found = connection.execute(
+                select(releases.c.manifest).where(releases.c.release_id == prediction.release_id)
+            ).scalar()
+            manifests[prediction.release_id] = None if found is None else Manifest.from_json(found)
+        states = [photo.state for photo in photos_of[row.id]]
+        refused, waiting = states.count("refused"), states.count("waiting") + states.count("uploading")
+        views.append(
+            CaseView(
+                row=row,
+                case=case,
+                status=status_of(
+                    confirmed=row.id in label_of,
+                    scored=prediction is not None,
+                    refused_photos=refused,
+                    waiting_photos=waiting,
+                ),
+                answer=prediction,
+                advice=advise(
+                    case,
+                    prediction,
+                    manifests[prediction.release_id] if prediction else None,
+                    None,  # clearances are signed; until there are any, no release is cleared
+                    refused_photos=refused,
+                    waiting_photos=waiting,
+                ),
+                photos=[(photo, same_photo_cases(connection, [photo.id])) for photo in photos_of[row.id]],
+                label=label_of.get(row.id),
+                amended=row.id in amended,
+            )
+        )
+    return views
+
+
+def _shown_answers(connection: Connection, case_ids: list[str]) -> dict[str, Prediction]:
+    """For each case the shown answer that counts: of several photos the one that looks most like anaemia, since the
+    error to avoid is sending a sick child home."""
+    query = (
+        select(photos.c.case_id, predictions.c.answer)
+        .join(predictions, predictions.c.photo_id == photos.c.id)
+        .where(photos.c.case_id.in_(case_ids), predictions.c.shown)
+        .order_by(predictions.c.probability)
+    )
+    return {row.case_id: Prediction.from_json(row.answer) for row in connection.execute(query)}
+
+
+def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
+    later = labels.alias()
+    newest = ~select(later.c.id).where(later.c.supersedes == labels.c.id).exists()
+    query = select(labels).where(labels.c.case_id.in_(case_ids), newest)
+    return {row.case_id: row for row in connection.execute(query)}

@@ -1,0 +1,48 @@
+"""A worker's answer comes home: recorded once for each photo and release, shown once for each photo."""
+
+import logging
+
+from sqlalchemy import select, update
+
+from backend.db.engine import Database
+from backend.db.tables import photos, predictions
+from backend.services.derive_label import derive_label
+from backend.services.records import note_change
+from pallor.clock import Clock
+from pallor.messages import RecordPrediction
+
+log = logging.getLogger(__name__)
+
+
+def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
+    """Record an answer or a refusal; True when it changed anything.
+
+    The first answer for a photo is the one that is shown; one of a later release is kept beside it, never shown.
+    """
+    with database.write() as tx:
+        photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
+        if photo is None or photo.state == "uploading":
+            log.warning("an answer for a photo that is not here", extra={"photo_id": message.photo_id})
+            return False
+        this = photos.c.id == message.photo_id
+        if message.prediction is None:
+            if photo.state != "waiting":
+                return False
+            tx.execute(update(photos).where(this).values(state="refused", refusal=message.refusal))
+            note_change(tx, clock, "photo", message.photo_id, photo.case_id)
+            derive_label(tx, clock, photo.case_id, table)  # a label stands on a photo that can be used
+            return True
+        shown = select(predictions.c.photo_id).where(predictions.c.photo_id == message.photo_id, predictions.c.shown)
+        row = {
+            "photo_id": message.photo_id,
+            "release_id": message.release_id,
+            "probability": message.prediction.probability,
+            "answer": message.prediction.to_json(),
+            "shown": tx.execute(shown).first() is None,
+            "recorded_at": clock.now(),
+        }
+        if not database.insert_once(tx, predictions, row):
+            return False
+        tx.execute(update(photos).where(this).values(state="scored", refusal=None))
+        note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
+        return True

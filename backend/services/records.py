@@ -1,0 +1,70 @@
+"""What several verbs read and write alike: a case by id, a note in the change feed, a thing that is PUT once."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select
+
+from backend.db.engine import Database
+from backend.db.tables import cases, changes
+from pallor.case import Case
+from pallor.clock import Clock
+from pallor.errors import Refused
+
+
+class NotFound(Refused):
+    """Nothing has this id here."""
+
+
+class ContentDiffers(Refused):
+    """The id is taken by something else: the first to arrive stands, and what differs is named."""
+
+    def __init__(self, field: str, id_: str, differing: list[str]) -> None:
+        super().__init__(
+            f"this id is on record with other content; different: {', '.join(differing)}",
+            field=field, value=id_,
+            remedy="Send the same content again, correct a case by an amendment, or use a new id for a new thing.",
+        )  # fmt: skip
+        self.differing = differing
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ContentDiffers, (self.field, self.value, self.differing)
+
+
+def not_found(field: str, id_: str, what: str) -> NotFound:
+    return NotFound(
+        f"no {what} with this id", field=field, value=id_, remedy=f"Send the {what} first, or check the id."
+    )
+
+
+def case_row(tx: Connection, case_id: str) -> Row[Any]:
+    """The row of a case; raises ``NotFound``."""
+    row = tx.execute(select(cases).where(cases.c.id == case_id)).first()
+    if row is None:
+        raise not_found("case_id", case_id, "case")
+    return row
+
+
+def case_of(row: Row[Any]) -> Case:
+    return Case.from_json(row.facts)
+
+
+def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
+    """Tell the feed that a case, photo, prediction, lab-result, amendment or label is new or different."""
+    tx.execute(changes.insert().values(kind=kind, entity_id=entity_id, case_id=case_id, at=clock.now()))
+
+
+def put_once(
+    database: Database, tx: Connection, table: Table, row: dict[str, Any], field: str, digest: str = "digest"
+) -> bool:
+    """Insert a row whose id the sender made; True when it is new, False when the same is there already.
+
+    Raises:
+        ContentDiffers: the id stands for something with another digest.
+    """
+    if database.insert_once(tx, table, row):
+        return True
+    there = tx.execute(select(table).where(table.c.id == row["id"])).one()
+    if there._mapping[digest] != row[digest]:
+        shared = [c for c in row if c in there._mapping and not c.startswith(("received_", "made_")) and c != digest]
+        raise ContentDiffers(field, row["id"], [c for c in shared if there._mapping[c] != row[c]] or ["content"])
+    return False

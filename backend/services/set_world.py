@@ -1,0 +1,23 @@
+"""The world of a deployment, real or synthetic, is set once."""
+
+from sqlalchemy import select
+
+from backend.db.engine import Database
+from backend.db.tables import deployment
+from pallor.errors import Refused
+
+
+class WorldFixed(Refused):
+    """The database belongs to the other world."""
+
+
+def set_world(database: Database, world: str) -> None:
+    """Write the world into a new database, or check that it is this one; raises ``WorldFixed``."""
+    with database.write() as tx:
+        database.insert_once(tx, deployment, {"id": 1, "world": world})
+        there = tx.execute(select(deployment.c.world)).scalar_one()
+    if there != world:
+        raise WorldFixed(
+            f"this database holds a {there} world", field="PALLOR_WORLD", value=world,
+            remedy="Give each world a database of its own; a world is never changed.",
+        )  # fmt: skip

@@ -1,0 +1,33 @@
+"""A case arrives: once, however often it is sent."""
+
+from backend.db.engine import Database
+from backend.db.tables import cases
+from backend.services.records import ContentDiffers, case_row, note_change
+from pallor.case import Case, differences
+from pallor.clock import Clock
+
+
+def submit_case(database: Database, clock: Clock, case: Case, *, by: str) -> bool:
+    """Record a case; True when it is new, False when it was here already with the same facts.
+
+    Raises:
+        ContentDiffers: the id is on record with other facts.
+    """
+    row = {
+        "id": case.id,
+        "site": case.site,
+        "subject_code": case.subject_code,
+        "facts": case.to_json(),
+        "submitted_digest": case.digest(),
+        "received_at": clock.now(),
+        "received_by": by,
+    }
+    with database.write() as tx:
+        if database.insert_once(tx, cases, row):
+            note_change(tx, clock, "case", case.id, case.id)
+            return True
+        there = case_row(tx, case.id)
+        # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
+        if there.submitted_digest != case.digest():
+            raise ContentDiffers("case_id", case.id, differences(there.facts, case.to_json()))
+        return False

@@ -1,0 +1,125 @@
+"""Cases: PUT twice is PUT once, amended with a reason, read page by page."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from backend.db.tables import cases
+from pallor.ids import new_id
+from tests.support.api import the_fault
+from tests.support.builders import a_case_body
+
+
+def test_a_new_case_is_created_and_the_same_again_is_not(api):
+    case_id, body = new_id(), a_case_body()
+    first = api.call("PUT", f"/cases/{case_id}", json=body)
+    again = api.call("PUT", f"/cases/{case_id}", json=body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json == again.json
+
+
+def test_the_same_facts_in_another_spelling_are_the_same_case(api):
+    case_id = api.put_case(visited_at="2026-11-01T12:00:00Z")
+    body = a_case_body(visited_at="2026-11-01T13:00:00.000+01:00", danger_signs=[])
+    assert api.call("PUT", f"/cases/{case_id}", json=body).status_code == 200
+
+
+def test_other_facts_under_the_same_id_are_a_conflict_that_names_them(api):
+    case_id = api.put_case()
+    body = a_case_body(sore_eye=True, subject={"age_months": 31, "sex": "female", "altitude_m": 200})
+    status, code, fault = the_fault(api.call("PUT", f"/cases/{case_id}", json=body))
+    assert (status, code) == (409, "content-differs")
+    assert "sore_eye, subject.age_months" in fault["reason"]
+
+
+def test_eight_clients_at_once_make_one_row(api):
+    case_id, body = new_id(), a_case_body()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: api.call("PUT", f"/cases/{case_id}", json=body).status_code, range(8)))
+    assert sorted(statuses) == [200] * 7 + [201]
+    with api.parts.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(cases)).scalar() == 1
+
+
+def test_a_repeat_after_an_amendment_is_still_the_same_case(api):
+    case_id = api.put_case()
+    change = {"changes": {"sore_eye": True}, "reason": "seen on second look"}
+    assert api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=change).status_code == 201
+    assert api.call("PUT", f"/cases/{case_id}", json=a_case_body()).status_code == 200
+    assert api.get(f"/cases/{case_id}")["sore_eye"] is True
+
+
+def test_an_amendment_keeps_what_was_and_repeats_harmlessly(api):
+    case_id, amendment_id = api.put_case(), new_id()
+    change = {"changes": {"subject": {"altitude_m": None}}, "reason": "they live elsewhere"}
+    first = api.call("PUT", f"/cases/{case_id}/amendments/{amendment_id}", json=change)
+    again = api.call("PUT", f"/cases/{case_id}/amendments/{amendment_id}", json=change)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json["before"]["subject"]["altitude_m"] == 200
+    assert first.json["after"]["subject"]["altitude_m"] is None
+    assert first.json["made_by"] == "test-field"
+    assert api.get(f"/cases/{case_id}")["amended"] is True
+
+
+def test_another_amendment_under_the_same_id_is_a_conflict(api):
+    case_id, amendment_id = api.put_case(), new_id()
+    path = f"/cases/{case_id}/amendments/{amendment_id}"
+    api.call("PUT", path, json={"changes": {"sore_eye": True}, "reason": "looked again"})
+    status, code, _ = the_fault(api.call("PUT", path, json={"changes": {"sore_eye": False}, "reason": "looked again"}))
+    assert (status, code) == (409, "content-differs")
+
+
+def test_an_amendment_changes_only_what_it_names(api):
+    case_id = api.put_case(severe_pallor=True)
+    change = {"changes": {"sore_eye": True}, "reason": "looked again"}
+    api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=change)
+    assert api.get(f"/cases/{case_id}")["severe_pallor"] is True
+
+
+@pytest.mark.parametrize("path", ["/cases", "/predictions", "/labels", "/changes"])
+def test_an_empty_list_is_a_page(api, path):
+    assert api.get(path)["items"] == []
+
+
+def test_pages_of_cases_join_without_gap_or_repeat(api):
+    made = [api.put_case() for _ in range(7)]
+    found, cursor = [], ""
+    while cursor is not None:
+        page = api.get(f"/cases?limit=3{cursor and '&cursor=' + cursor}")
+        found += [item["case_id"] for item in page["items"]]
+        cursor = page["next"]
+    assert found == made[::-1]
+
+
+def test_the_feed_tells_what_changed_and_goes_on_from_its_cursor(api):
+    case_id = api.put_case()
+    page = api.get("/changes?limit=1")
+    assert [(item["kind"], item["id"]) for item in page["items"]] == [("case", case_id)]
+    assert api.get(f"/changes?cursor={page['next']}")["items"] == []
+    result = api.put_result(case_id).json
+    later = api.get(f"/changes?cursor={page['next']}")
+    assert [(item["kind"], item["case_id"]) for item in later["items"]] == [("lab-result", case_id), ("label", case_id)]
+    assert later["items"][0]["id"] == result["result_id"]
+
+
+def test_readers_of_the_feed_miss_nothing_while_eight_writers_write(api):
+    ids = [new_id() for _ in range(40)]
+    seen, cursor = [], ""
+    with ThreadPoolExecutor(8) as pool:
+        writing = [pool.submit(api.put_case, case_id) for case_id in ids]
+        last_look = False
+        while not last_look:
+            last_look = all(w.done() for w in writing)
+            while (page := api.get(f"/changes?limit=5{cursor and '&cursor=' + cursor}"))["items"]:
+                seen += [item["id"] for item in page["items"]]
+                cursor = page["next"]
+    assert sorted(seen) == sorted(ids)
+
+
+def test_nobody_is_told_more_than_their_role_may_know(api):
+    api.put_case()
+    text = api.call("GET", "/cases", "field").text
+    assert "probability" not in text
+    for path, role in [("/predictions", "field"), ("/predictions", "lab"), ("/cases", "lab"), ("/labels", "field")]:
+        assert api.call("GET", path, role).status_code == 403

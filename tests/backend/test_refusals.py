@@ -1,0 +1,213 @@
+"""Every refusal names field, value and remedy, and costs nothing that came before it."""
+
+import io
+import json
+import zipfile
+
+import pytest
+from PIL import Image
+
+from pallor.ids import new_id
+from tests.support.api import repr_digest, the_fault
+from tests.support.builders import a_case_body, a_result_body
+from tests.support.synthetic import a_good_png
+
+
+def _changed(**facts):
+    return a_case_body(subject={"age_months": 30, "sex": "female"} | facts)
+
+
+CASE_REFUSALS = [
+    ("birth in the future", _changed(age_months=None, birth_month="2027-01"), "birth-in-future", "subject.birth_month", "2027-01"),
+    ("no age", {**a_case_body(), "subject": {"sex": "male"}}, "age-ambiguous", "subject.age_months", "nothing"),
+    ("both ages", _changed(birth_month="2024-01"), "age-ambiguous", "subject.age_months", "30"),
+    ("unknown field", a_case_body(nickname="x"), "request-not-valid", "nickname", "x"),
+    ("unknown field inside", _changed(weight_kg=9), "request-not-valid", "subject.weight_kg", "9"),
+    ("missing field", {k: v for k, v in a_case_body().items() if k != "site"}, "request-not-valid", "site", "nothing"),
+    ("age as text", _changed(age_months="30"), "request-not-valid", "subject.age_months", "30"),
+    ("age below zero", _changed(age_months=-1), "request-not-valid", "subject.age_months", "-1"),
+    ("a sex we do not know", _changed(sex="F"), "request-not-valid", "subject.sex", "F"),
+    ("a pregnant child", _changed(pregnancy="yes"), "subject-implausible", "subject.pregnancy", "yes at 30 months, female"),
+    ("no consent", a_case_body(consent={"care": False}), "consent-missing", "consent.care", "False"),
+    ("a visit tomorrow week", a_case_body(visited_at="2026-11-08T12:00:00Z"), "visit-in-future", "visited_at",
+     "2026-11-08T12:00:00.000Z"),
+    ("a moment without a zone", a_case_body(visited_at="2026-11-01T12:00:00"), "request-not-valid", "visited_at",
+     "2026-11-01T12:00:00"),
+    ("a name as code", a_case_body(subject_code="Amina Mensah"), "subject-code-unfit", "subject_code",
+     "(not repeated: it may be a name)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", CASE_REFUSALS, ids=[row[0] for row in CASE_REFUSALS])
+def test_a_case_that_cannot_be(api, row):
+    _, body, code, field, value = row
+    status, found, fault = the_fault(api.call("PUT", f"/cases/{new_id()}", json=body))
+    assert (status, found, fault["field"], fault["value"]) == (422, code, field, value)
+
+
+def test_a_name_sent_by_mistake_is_not_repeated_whatever_is_wrong_with_it(api):
+    for code in ("Amina Mensah", "A" * 99, 7):
+        assert "Amina" not in api.call("PUT", f"/cases/{new_id()}", json=a_case_body(subject_code=code)).text
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[1,", b'{"a": NaN}', b"\xff\xfe", b"[" * 60_000, b'"text"', b"null", b"[]"]
+)
+def test_a_body_that_is_no_case_is_a_problem_and_never_a_fault_of_ours(api, data):
+    response = api.call("PUT", f"/cases/{new_id()}", data=data, content_type="application/json")
+    assert (response.status_code, response.content_type) == (422, "application/problem+json")
+
+
+def test_a_case_that_is_not_json_is_told_which_type_to_send(api):
+    response = api.call(
+        "PUT", f"/cases/{new_id()}", data="site=kumasi-1", content_type="application/x-www-form-urlencoded"
+    )
+    status, code, fault = the_fault(response)
+    assert (status, code, fault["field"]) == (422, "body-type-refused", "Content-Type")
+
+
+@pytest.mark.parametrize("case_id", ["1", "A" * 36, new_id().upper(), "..%2f..", "%00"])
+def test_an_id_that_is_no_uuid_is_refused(api, case_id):
+    assert api.call("PUT", f"/cases/{case_id}", json=a_case_body()).status_code in (404, 422)
+
+
+def test_a_cursor_that_was_made_up_is_refused(api):
+    for path in ("/cases", "/labels", "/predictions", "/changes"):
+        for cursor in ("x", "YQ==", "MjAyNg==", "%F0%9F%A9%B8", "YXxi"):
+            status = api.call("GET", f"{path}?cursor={cursor}", "admin").status_code
+            assert status in (200, 422), (path, cursor)
+        status, code, fault = the_fault(api.call("GET", f"{path}?cursor=%21", "admin"))
+        assert (status, code, fault["field"]) == (422, "cursor-unreadable", "cursor")
+
+
+HB_REFUSALS = [
+    ({"value": "12.1"}, None, "hb-unit-missing", "hb.unit", "nothing"),
+    ({"value": "130", "unit": "g/dL"}, None, "hb-implausible", "hb.value", "130 g/dL"),
+    ({"value": "NaN", "unit": "g/dL"}, None, "hb-not-a-number", "hb.value", "NaN"),
+    ({"value": "12.1", "unit": "g/dL"}, "4548-4", "not-haemoglobin", "loinc", "4548-4"),
+    ({"value": "12.1", "unit": "mg/mL"}, None, "hb-unit-unknown", "hb.unit", "mg/mL"),
+    ({"value": "7.1", "unit": "mmol/L"}, "718-7", "loinc-unit-mismatch", "loinc", "718-7"),
+    ({"value": True, "unit": "g/dL"}, None, "request-not-valid", "hb.value", "True"),
+]
+
+
+@pytest.mark.parametrize(("hb", "loinc", "code", "field", "value"), HB_REFUSALS)
+def test_a_haemoglobin_that_cannot_be_read(api, hb, loinc, code, field, value):
+    case_id = api.put_case()
+    status, found, fault = the_fault(api.put_result(case_id, hb=hb, loinc=loinc))
+    assert (status, found, fault["field"], fault["value"]) == (422, code, field, value)
+    assert api.get("/labels")["items"] == []
+
+
+def test_a_bare_nan_is_not_json(api):
+    body = json.dumps(a_result_body(api.put_case(), hb={"value": float("nan"), "unit": "g/dL"}))
+    response = api.call("PUT", f"/lab-results/{new_id()}", "lab", data=body, content_type="application/json")
+    assert the_fault(response)[1] == "body-not-json"
+
+
+def test_a_result_for_a_case_that_is_not_here_is_told_so(api):
+    status, code, fault = the_fault(api.put_result(new_id()))
+    assert (status, code, fault["field"]) == (404, "not-found", "case_id")
+
+
+def _png():
+    return a_good_png()
+
+
+def _huge_header():
+    """A PNG that claims 60 000 x 60 000 pixels."""
+    import struct
+    import zlib
+
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    return _png()[:8] + chunk + _png()[33:]
+
+
+def _zip():
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("photo.png", _png())
+    return out.getvalue()
+
+
+def _animated():
+    frames = [Image.new("RGB", (90, 60), colour) for colour in ("red", "blue")]
+    out = io.BytesIO()
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:])
+    return out.getvalue()
+
+
+_SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+PHOTO_REFUSALS = [
+    ("truncated", _png()[:-60], {}, 422, "photo-broken", "body"),
+    ("60 000 x 60 000", _huge_header(), {}, 422, "photo-too-many-pixels", "body"),
+    ("zip renamed .png", _zip(), {}, 415, "photo-format-unknown", "body"),
+    ("svg", _SVG, {}, 415, "photo-format-unknown", "body"),
+    ("svg that says so", _SVG, {"Content-Type": "image/svg+xml"}, 415, "photo-type-mismatch", "Content-Type"),
+    ("animated", _animated(), {}, 422, "photo-animated", "body"),
+    ("20 MB", _png() + bytes(20_000_000), {}, 413, "photo-too-large", "Upload-Length"),
+    ("wrong type", _png(), {"Content-Type": "image/jpeg"}, 415, "photo-type-mismatch", "Content-Type"),
+    ("no type", _png(), {"Content-Type": ""}, 415, "photo-type-mismatch", "Content-Type"),
+    ("wrong checksum", _png(), {"Repr-Digest": repr_digest(b"other")}, 422, "checksum-mismatch", "Repr-Digest"),
+    ("no checksum", _png(), {"Repr-Digest": None}, 422, "request-not-valid", "Repr-Digest"),
+    ("unreadable checksum", _png(), {"Repr-Digest": "md5=:x:"}, 422, "digest-unreadable", "Repr-Digest"),
+    ("wrong checksum of the piece", _png(), {"Content-Digest": repr_digest(b"x")}, 422, "piece-checksum-mismatch",
+     "Content-Digest"),
+    ("longer than said", _png(), {"Upload-Length": "10"}, 422, "piece-too-long", "Upload-Length"),
+    ("begins in the middle", _png(), {"Upload-Offset": "10"}, 409, "offset-mismatch", "Upload-Offset"),
+    ("offset below zero", _png(), {"Upload-Offset": "-1"}, 422, "request-not-valid", "Upload-Offset"),
+    ("empty", b"", {}, 422, "photo-empty", "body"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", PHOTO_REFUSALS, ids=[row[0] for row in PHOTO_REFUSALS])
+def test_a_photo_that_cannot_be_used(api, row):
+    _, data, headers, status, code, field = row
+    case_id = api.put_case()
+    kept = api.put_photo(case_id, _png(), new_id()).status_code
+    response = api.put_photo(case_id, data, headers=headers)
+    assert the_fault(response)[:2] == (status, code)
+    assert the_fault(response)[2]["field"] == field
+    assert kept == 201
+    photos = api.get(f"/cases/{case_id}")["photos"]
+    assert [photo["state"] for photo in photos if photo["state"] != "uploading"] == ["waiting"]
+
+
+def test_a_photo_of_a_case_that_is_not_here_is_told_so(api):
+    assert the_fault(api.put_photo(new_id(), _png()))[:2] == (404, "not-found")
+
+
+@pytest.mark.parametrize("query", [{"captured_at": "yesterday"}, {"eye": "third"}, {"flash": "on"}])
+def test_a_fact_of_a_photo_that_is_wrong_is_refused(api, query):
+    status, code, fault = the_fault(api.put_photo(api.put_case(), _png(), query=query))
+    assert (status, code) == (422, "request-not-valid")
+    assert fault["field"] in query
+
+
+def test_every_route_asks_for_a_token(api):
+    document = api.app.test_client().get("/api/v1/openapi.json").json
+    paths = [(m, p) for p, item in document["paths"].items() for m in item if m in ("get", "put", "post", "delete")]
+    assert len(paths) > 10
+    for method, path in paths:
+        url = path.removeprefix("/api/v1").replace("{case_id}", new_id()).replace("{photo_id}", new_id())
+        url = url.replace("{result_id}", new_id()).replace("{amendment_id}", new_id())
+        assert the_fault(api.call(method, url, role=None))[:2] == (401, "token-missing"), path
+        wrong = api.call(method, url, role=None, headers={"Authorization": "Bearer pallor_wrong"})
+        assert the_fault(wrong)[:2] == (401, "token-unknown")
+        assert wrong.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_revoked_token_is_refused(api):
+    from backend.auth import revoke_token
+
+    assert revoke_token(api.parts.database, api.clock, "test-lab")
+    assert the_fault(api.call("GET", "/changes", "lab"))[:2] == (401, "token-unknown")
+
+
+def test_what_is_not_there_is_a_problem_too(api):
+    assert api.call("GET", "/nothing").content_type == "application/problem+json"
+    response = api.call("DELETE", f"/cases/{new_id()}")
+    assert (response.status_code, response.content_type) == (405, "application/problem+json")
+    assert "PUT" in response.headers["Allow"]

