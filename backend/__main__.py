@@ -8,21 +8,25 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from celery import Celery
+
 from backend.api.parts import Parts
 from backend.app import create_app
 from backend.auth import Role, create_token, revoke_token
-from backend.consumer import consume, register
+from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
-from backend.queue import Sender, create_celery
+from backend.queue import Sender
 from backend.serve import serve
 from backend.services.register_release import register_release
 from backend.services.set_world import set_world
 from backend.settings import Settings
 from backend.sweeper import sweep_until
+from pallor.broker import celery_app, serve_solo
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.log import configure
+from pallor.messages import RecordPrediction
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Release
 from pallor.settings import explain, load
@@ -48,8 +52,12 @@ def join(settings: Settings) -> Parts:
     check_migrated(database)
     set_world(database, settings.world)
     store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint)
-    send = Sender(create_celery(settings.broker_url, settings.visibility_seconds))
+    send = Sender(_celery(settings))
     return Parts(settings, database, store, clock, send)
+
+
+def _celery(settings: Settings) -> Celery:
+    return celery_app("pallor-backend", settings.broker_url, settings.visibility_seconds)
 
 
 def _migrate(settings: Settings, _options: argparse.Namespace) -> int:
@@ -70,10 +78,9 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 def _consume(settings: Settings, _options: argparse.Namespace) -> int:
     parts = join(settings)
-    app = create_celery(settings.broker_url, settings.visibility_seconds)
+    app = _celery(settings)
     register(app, parts.database, parts.clock, settings.label_table)
-    consume(app)
-    return 0
+    return serve_solo(app, RecordPrediction.QUEUE, f"consumer-{os.getpid()}")
 
 
 def _sweep(settings: Settings, _options: argparse.Namespace) -> int:

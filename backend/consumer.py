@@ -34,11 +34,6 @@ def register(app: Celery, database: Database, clock: Clock, label_table: str) ->
             report_worker(database, message)
 
 
-def consume(app: Celery) -> None:
-    """Take messages until told to stop."""
-    app.Worker(queues=[RecordPrediction.QUEUE], pool="solo", loglevel="WARNING").start()
-
-
 def _read(kind: type[Message], payload: Any) -> Message | None:
     """The message, or None for one that nobody can read: it is noted and let go, sending it again would not help."""
     try:

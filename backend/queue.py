@@ -7,7 +7,7 @@ from collections.abc import Callable
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pallor.messages import PredictCase, queue_settings
+from pallor.messages import PredictCase
 
 log = logging.getLogger(__name__)
 
@@ -15,13 +15,6 @@ log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 2.0
 
 Send = Callable[[PredictCase], bool]
-
-
-def create_celery(broker_url: str, visibility_seconds: int) -> Celery:
-    """The backend's end of the queue; nothing is opened before the first message."""
-    app = Celery("pallor-backend", broker=broker_url)
-    app.conf.update(queue_settings(visibility_seconds))
-    return app
 
 
 class Sender:

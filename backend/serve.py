@@ -22,6 +22,7 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
             "timeout": _TIMEOUT_SECONDS,
             "graceful_timeout": 10,
             "keepalive": 30,
+            "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
         },

@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     StrictBool,
-    StrictInt,
     StrictStr,
     WithJsonSchema,
 )
@@ -67,6 +66,14 @@ def _digits(value: Any) -> Any:
     return int(value)
 
 
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 30.0 is an integer in JSON
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("a whole number, not text, is expected")
+    return value
+
+
 def _reported(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(Decimal(str(value)))
@@ -86,6 +93,10 @@ Reported = Annotated[
     BeforeValidator(_reported),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": _MAX_REPORTED}, {"type": "number"}]}),
 ]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
+Trimester = Annotated[Whole, Field(ge=1, le=3)]
+Altitude = Annotated[Whole, Field(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)]
 Count = Annotated[int, BeforeValidator(_digits)]  # a number that arrives as text: in a header or a query
 Id = Annotated[
     str,
@@ -127,22 +138,21 @@ class ResultPath(Wire):
 
 class PageQuery(Wire):
     limit: Count = Field(default=50, ge=1, le=200, description="Items on one page")
-    cursor: StrictStr | None = Field(default=None, max_length=200, description="`next` of the page before")
+    cursor: StrictStr | None = Field(
+        default=None, max_length=200, pattern=r"^[A-Za-z0-9_=-]+$", description="`next` of the page before"
+    )
 
 
 class SubjectIn(Wire):
     """Age either in completed months or by month of birth."""
 
-    age_months: StrictInt | None = Field(default=None, ge=0, le=MAX_AGE_MONTHS)
+    age_months: Age | None = None
     birth_month: StrictStr | None = Field(default=None, max_length=7, description="YYYY-MM", examples=["2024-05"])
     sex: Sex
     pregnancy: Pregnancy = Pregnancy.NO
-    trimester: StrictInt | None = Field(default=None, ge=1, le=3, description="Only with pregnancy `yes`")
-    altitude_m: StrictInt | None = Field(
-        default=None,
-        ge=MIN_ALTITUDE_M,
-        le=MAX_ALTITUDE_M,
-        description="Altitude of residence; leave out when not known",
+    trimester: Trimester | None = Field(default=None, description="Only with pregnancy `yes`")
+    altitude_m: Altitude | None = Field(
+        default=None, description="Altitude of residence in metres; leave out when not known"
     )
 
 
@@ -211,11 +221,11 @@ class LabResultIn(Wire):
 
 
 class SubjectChanges(Wire):
-    age_months: StrictInt = Field(default=0, ge=0, le=MAX_AGE_MONTHS)
+    age_months: Age = 0
     sex: Sex = Sex.UNKNOWN
     pregnancy: Pregnancy = Pregnancy.NO
-    trimester: StrictInt | None = Field(default=None, ge=1, le=3)
-    altitude_m: StrictInt | None = Field(default=None, ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)
+    trimester: Trimester | None = None
+    altitude_m: Altitude | None = None
 
 
 class CaseChanges(Wire):

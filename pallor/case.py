@@ -89,7 +89,7 @@ def check_subject_code(code: str) -> str:
         raise SubjectCodeUnfit(
             "not a subject code",
             field="subject_code", value="(not repeated: it may be a name)",
-            remedy="Use the code on the card: at most 32 letters, digits, '.', '_' or '-', one digit at least; no name.",
+            remedy="Use the code on the card: up to 32 letters, digits, '.', '_' or '-', one digit at least; no name.",
         )  # fmt: skip
     return code
 

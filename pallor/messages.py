@@ -39,8 +39,8 @@ class PredictCase:
         try:
             message = cls(**payload)
             hex_of(message.stored_sha256)
-            if not (is_id(message.case_id) and is_id(message.photo_id)):
-                raise ValueError("case_id and photo_id must be UUIDs")
+            if not (is_id(message.case_id) and is_id(message.photo_id) and isinstance(message.object_key, str)):
+                raise ValueError("case_id and photo_id must be UUIDs, object_key text")
         except (TypeError, ValueError, AttributeError) as error:
             raise MessageUnreadable(f"{cls.NAME}: {error}") from error
         return message

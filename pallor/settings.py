@@ -104,7 +104,9 @@ def explain(kind: type[Any]) -> str:
     lines = []
     for _, variable, default in _declared(kind):
         shown = "required" if default is MISSING else f"default: {'none' if default is None else default}"
-        lines.append(f"  {variable.name:<32} {variable.meaning} ({'secret' if variable.secret else shown})")
+        if variable.secret:
+            shown = "required, secret" if default is MISSING else "secret"
+        lines.append(f"  {variable.name:<32} {variable.meaning} ({shown})")
     return "\n".join(lines)
 
 

@@ -35,10 +35,8 @@ def caller() -> Caller:
 
 def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:
     """A route's ``responses`` for the API document: its good answers, its own problems, those of every route."""
-    documented: dict[str, Any] = {str(status): model for status, model in good.items()}
-    for status in (*_ALWAYS, *problems):
-        documented[str(status)] = {"content": _PROBLEM}
-    return documented
+    documented: dict[str, Any] = {str(status): {"content": _PROBLEM} for status in (*_ALWAYS, *problems)}
+    return documented | {str(status): model for status, model in good.items()}
 
 
 def shown(model: BaseModel, status: int = 200) -> Response:

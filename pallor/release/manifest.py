@@ -138,12 +138,16 @@ class Manifest:
             hex_of(file.digest)
             if file.path.startswith("/") or ".." in file.path.split("/"):
                 raise ValueError(f"a path that leaves the release: {file.path!r}")
+        golden = tuple(Golden(**g) for g in fields["golden"])
+        unlisted = {g.photo for g in golden} - {file.path for file in files}
+        if unlisted:
+            raise ValueError(f"golden photos without a digest: {sorted(unlisted)}")
         return cls(
             **{
                 **fields,
                 "created_at": parse_utc(fields["created_at"]),
                 "intended_use": IntendedUse(**fields["intended_use"]),
-                "golden": tuple(Golden(**g) for g in fields["golden"]),
+                "golden": golden,
                 "files": files,
                 "figures": tuple(Figure(**f) for f in fields["figures"]),
             }

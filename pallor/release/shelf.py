@@ -63,8 +63,7 @@ class Release:
             raise ReleaseUnknown(f"{folder.name}: manifest is {digest}, trusted is {trusted_digest}")
         manifest = Manifest.from_json(data)
         for file in manifest.files:
-            there = folder / file.path
-            if not there.is_file() or sha256_of_file(there) != file.digest:
+            if _digest_or_none(folder / file.path) != file.digest:
                 raise ReleaseChanged(f"{manifest.release_id}: {file.path} is missing or is not what the manifest says")
         return cls(folder, manifest, digest)
 
@@ -110,3 +109,11 @@ class Shelf:
 
     def _folder(self, release_id: str) -> Path:
         return self.root / "releases" / release_id
+
+
+def _digest_or_none(path: Path) -> str | None:
+    """A file's digest, None when it cannot be read for whatever reason."""
+    try:
+        return sha256_of_file(path)
+    except OSError:
+        return None

@@ -81,7 +81,7 @@ def test_help_names_every_variable_its_meaning_and_its_default() -> None:
     lines = explain(Settings).splitlines()
     assert len(lines) == 7
     assert "PALLOR_BROKER_URL" in lines[0]
-    assert "(secret)" in lines[0]
+    assert "(required, secret)" in lines[0]
     assert "Where the data lie (required)" in lines[1]
     assert "(default: 60.0)" in lines[2]
     assert "(default: none)" in lines[5]

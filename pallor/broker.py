@@ -1,0 +1,64 @@
+"""Celery on Redis or Valkey as both ends of the queue run it: it comes back by itself from a broker that died.
+
+The only Celery in the kernel (docs/adr/0001): backend and worker must survive the same faults in the same way.
+"""
+
+import logging
+from typing import Any
+
+from celery import Celery, signals
+from celery.worker.request import Request
+from kombu.connection import Connection
+
+from pallor.messages import queue_settings
+
+
+def celery_app(name: str, broker_url: str, visibility_seconds: int) -> Celery:
+    """One end of the queue; nothing is opened before the first message."""
+    app = Celery(name, broker=broker_url, set_as_current=False)
+    app.conf.update(queue_settings(visibility_seconds))
+    app.conf.worker_enable_remote_control = False  # nobody ends a worker by a message
+    app.amqp.Connection = _SteadyConnection
+    app.Task.Request = _LoudRequest
+    return app
+
+
+def serve_solo(app: Celery, queue: str, name: str) -> int:
+    """Take messages one by one until a signal ends the process (SIGTERM: after the one in hand); the exit code."""
+    signals.setup_logging.connect(_leave_logging_alone)
+    controller = app.Worker(
+        hostname=name,
+        pool="solo",
+        concurrency=1,
+        queues=[queue],
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    controller.start()
+    return int(controller.exitcode or 0)
+
+
+class _SteadyConnection(Connection):
+    """Looks for a broker that is away every two seconds; kombu's own pauses grow to 30 s, and a patient would wait."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **{"interval_start": 2, "interval_step": 0, **options})  # type: ignore[no-untyped-call]
+
+
+class _LoudRequest(Request):  # type: ignore[misc]  # celery is untyped
+    """Lets an acknowledgement that fails reach the consumer's loop, which then connects anew.
+
+    Celery 5.6 logs such a failure and goes on. With one message at a time that message then counts as being worked on
+    for ever: no other is fetched, the dead connection is never read, and the worker stands still until it is restarted.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "connection_errors": ()})
+
+
+def _leave_logging_alone(**_: Any) -> None:
+    """Celery sets up its own logging unless someone listens to this signal; ours is ``pallor.log``."""
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # one line a photo, from worker.tasks, not two without its id

@@ -1,0 +1,122 @@
+"""``pallor-worker`` as a person at a keyboard meets it."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pallor.image.decode import encode
+from tests.support.photos import a_photo, file_of, tissue
+from tests.support.releases import a_release, plain_photo
+from worker.__main__ import main
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["score"], ["describe"]])
+def test_help_teaches_every_command(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "pallor-worker" in said
+    if command == ["serve"]:
+        assert "PALLOR_BROKER_URL" in said
+        assert "PALLOR_SHELF" in said
+    if command == ["score"]:
+        assert "Exit code" in said
+
+
+def test_a_folder_is_scored_to_a_table(folder: Path, capsys: pytest.CaptureFixture[str], release: str) -> None:
+    assert main(["score", str(folder), "--release", release]) == 0
+    said = capsys.readouterr().out
+    for word in ("3 photos, 0 refused", "one.png", "two.JPG", "three.webp", "tiny-1", "investigational"):
+        assert word in said
+    assert "notes.txt" not in said
+
+
+def test_a_file_that_is_refused_gets_a_row_and_does_not_stop_the_rest(
+    folder: Path, tmp_path: Path, release: str
+) -> None:
+    (folder / "broken.png").write_bytes(b"no photo")
+    out = tmp_path / "scores.csv"
+    code = main(["score", str(folder), str(folder / "none.png"), "--csv", str(out), "--release", release])
+    assert code == 1
+    with out.open(newline="") as lines:
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(lines)}
+    assert list(rows) == ["broken.png", "three.webp", "one.png", "two.JPG", "none.png"]
+    assert rows["broken.png"]["refusal"] == "photo-format-unknown"
+    assert rows["broken.png"]["probability"] == ""
+    assert rows["none.png"]["refusal"] == "file-unreadable"
+    for name in ("one.png", "two.JPG", "three.webp"):
+        assert 0 < float(rows[name]["probability"]) < 1
+        assert (rows[name]["release"], rows[name]["refusal"]) == ("tiny-1", "")
+        assert float(rows[name]["seconds"]) > 0
+
+
+def test_a_poor_photo_is_scored_and_its_row_says_what_is_wrong(
+    folder: Path, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    (folder / "dark.png").write_bytes(file_of(tissue() // 8))
+    assert main(["score", str(folder), "--csv", "-", "--release", release]) == 0
+    rows = {Path(row["file"]).name: row for row in csv.DictReader(capsys.readouterr().out.splitlines())}
+    assert "too-dark" in rows["dark.png"]["quality"]
+    assert rows["dark.png"]["probability"] != ""
+    assert rows["one.png"]["quality"] == "good"
+
+
+def test_where_nothing_can_be_scored_the_reason_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["score", str(tmp_path / "empty"), "--release", release]) == 2
+    assert "There are no photos here" in capsys.readouterr().err
+
+
+def test_scores_that_could_not_be_written_are_not_computed(
+    folder: Path, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    assert main(["score", str(folder), "--csv", str(folder / "no" / "such.csv"), "--release", release]) == 2
+    assert "--csv: No such file or directory." in capsys.readouterr().err
+
+
+def test_a_release_that_was_changed_scores_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    (Path(release) / "card.md").write_text("cleared!")
+    assert main(["score", str(folder), "--release", release]) == 2
+    assert "card.md is missing or is not what the manifest says" in capsys.readouterr().err
+
+
+def test_describe_says_what_would_score(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    assert main(["describe", "--release", release]) == 0
+    said = capsys.readouterr().out
+    for word in ("tiny-1 (investigational, synthetic world)", "onnxruntime-cpu", "sha256:", "6 to 59 months"):
+        assert word in said
+
+
+def test_serve_names_every_setting_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("PALLOR_BROKER_URL", "PALLOR_STORE_URL", "PALLOR_SHELF"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PALLOR_ENGINE_THREADS", "many")
+    assert main(["serve"]) == 2
+    said = capsys.readouterr().err
+    for name in ("PALLOR_BROKER_URL", "PALLOR_STORE_URL", "PALLOR_SHELF", "PALLOR_ENGINE_THREADS"):
+        assert name in said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three photos, one of them a folder deeper, and a file that is none."""
+    photos = tmp_path / "photos"
+    (photos / "deeper").mkdir(parents=True)
+    (photos / "one.png").write_bytes(encode(a_photo()))
+    (photos / "two.JPG").write_bytes(file_of(tissue(), "JPEG", quality=95))
+    (photos / "deeper" / "three.webp").write_bytes(file_of(plain_photo(90).rgb, "WEBP"))
+    (photos / "notes.txt").write_text("not a photo")
+    return photos
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> str:
+    return str(a_release(tmp_path / "release").folder)

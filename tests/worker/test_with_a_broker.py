@@ -1,0 +1,291 @@
+"""A real worker process on a real Valkey server: what is sent is answered, whoever dies in between."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from kombu import Connection, Producer
+
+from pallor.digest import hex_of, sha256_of
+from pallor.ids import new_id
+from pallor.image.decode import encode
+from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_settings
+from pallor.release.shelf import Shelf
+from pallor.store.folder import FolderStore
+from tests.support.releases import a_release, plain_photo
+from tests.support.valkey import Valkey
+
+VISIBILITY_SECONDS = 2
+A_WHILE = 20.0  # far beyond what any of this takes, so that a slow machine does not fail a test
+
+
+def test_photos_are_answered_and_the_worker_says_that_it_is_ready(clinic: "Clinic") -> None:
+    sent = [clinic.send(clinic.stored(green)) for green in range(60, 70)]
+    answers = clinic.answers(sent)
+    assert all(a.prediction is not None and a.release_id == "tiny-1" for a in answers.values())
+    assert len({a.prediction.probability for a in answers.values() if a.prediction}) == 10
+    report = clinic.report()
+    assert (report.release_id, report.engine_flavour, report.fault) == ("tiny-1", "onnxruntime-cpu", None)
+    assert report.max_difference is not None
+
+
+def test_a_photo_that_is_no_photo_is_refused_and_the_next_is_answered(clinic: "Clinic") -> None:
+    bad, good = clinic.send(clinic.stored_bytes(b"no photo")), clinic.send(clinic.stored(90))
+    answers = clinic.answers([bad, good])
+    assert answers[bad].refusal == "photo-format-unknown"
+    assert answers[good].prediction is not None
+
+
+def test_messages_that_nobody_can_read_are_put_aside(clinic: "Clinic") -> None:
+    clinic.send_raw(PredictCase.NAME, {"payload": {"photo_id": "x"}})
+    clinic.send_raw(PredictCase.NAME, {"payload": None})
+    clinic.send_raw(PredictCase.NAME, {"payload": PredictCase(*[new_id()] * 2, sha256_of(b""), "../x").to_payload()})
+    clinic.send_raw(PredictCase.NAME, {"nothing": "expected"})
+    clinic.send_raw("pallor.no_such_task", {})
+    with Connection(clinic.valkey.url) as connection:
+        producer = Producer(connection.channel())
+        producer.publish(b"\x80\x04.", content_type="application/x-python-serialize", routing_key=PredictCase.QUEUE)
+        producer.publish("not json", content_type="application/json", routing_key=PredictCase.QUEUE)
+    good = clinic.send(clinic.stored(90))
+    assert clinic.answers([good])[good].prediction is not None
+    time.sleep(VISIBILITY_SECONDS + 2)
+    assert clinic.waiting() == 0
+    assert clinic.worker.poll() is None
+
+
+def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never_refused(clinic: "Clinic") -> None:
+    late, never = clinic.message(encode(plain_photo(90))), clinic.message(b"never stored")
+    clinic.send(late)
+    clinic.send(never)
+    clinic.wait_for_log("cannot score now", count=2)
+    clinic.store.put(late.object_key, encode(plain_photo(90)))
+    assert clinic.answers([late.photo_id])[late.photo_id].prediction is not None
+    clinic.wait_for_log("raised unexpected: ObjectMissing")  # given up, loudly; the sweeper sends it again
+    assert clinic.answers([], seconds=0.5) == {}
+
+
+def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: "Clinic") -> None:
+    message = clinic.stored(90)
+    away = clinic.store.root.with_name("unmounted")
+    clinic.store.root.rename(away)
+    clinic.send(message)
+    clinic.wait_for_log("store-unavailable")
+    away.rename(clinic.store.root)
+    assert clinic.answers([message.photo_id])[message.photo_id].prediction is not None
+
+
+def test_a_release_is_swapped_under_way_and_every_answer_is_of_one_of_the_two(clinic: "Clinic") -> None:
+    message = clinic.stored(90)
+    before = [clinic.send(message, photo_id=new_id()) for _ in range(30)]
+    clinic.activate("tiny-2", bias=1.0)
+    middle = [clinic.send(message, photo_id=new_id()) for _ in range(10)]
+    answers = clinic.answers(before + middle)
+    by_release = {a.release_id: a.prediction.probability for a in answers.values() if a.prediction}
+    assert {a.release_id for a in answers.values()} <= {"tiny-1", "tiny-2"}
+    assert answers[middle[-1]].release_id == "tiny-2"
+    assert all(
+        a.prediction is not None and a.prediction.probability == by_release[a.release_id] for a in answers.values()
+    )
+    assert clinic.report("tiny-2").fault is None
+
+
+def test_a_worker_told_to_end_ends_at_once_and_cleanly(clinic: "Clinic") -> None:
+    clinic.report()
+    clinic.worker.send_signal(signal.SIGTERM)
+    assert clinic.worker.wait(timeout=A_WHILE) == 0
+
+
+def test_a_worker_told_to_end_answers_the_photo_in_hand_first(clinic: "Clinic") -> None:
+    held, pipe = clinic.held_photo()
+    clinic.send(held)
+    feed = os.open(pipe, os.O_WRONLY)  # returns when the worker has begun to read
+    clinic.worker.send_signal(signal.SIGTERM)
+    os.write(feed, encode(plain_photo(90)))
+    os.close(feed)
+    assert clinic.worker.wait(timeout=A_WHILE) == 0
+    assert clinic.answers([held.photo_id])[held.photo_id].prediction is not None
+
+
+def test_a_broker_that_comes_back_empty_is_found_again_within_seconds(clinic: "Clinic") -> None:
+    first = clinic.send(clinic.stored(90))
+    clinic.answers([first])
+    for _ in range(3):
+        clinic.valkey.stop()
+        time.sleep(0.5)
+        clinic.valkey.start()
+        again = [clinic.send(clinic.stored(91)) for _ in range(5)]
+        started = time.monotonic()
+        assert all(a.prediction for a in clinic.answers(again).values())
+        assert time.monotonic() - started < 10
+
+
+def test_a_photo_in_the_hands_of_a_killed_worker_is_answered_by_the_next(clinic: "Clinic") -> None:
+    held, pipe = clinic.held_photo()
+    others = [clinic.send(clinic.stored(91)) for _ in range(5)]
+    clinic.send(held)
+    others += [clinic.send(clinic.stored(92)) for _ in range(5)]
+    feed = os.open(pipe, os.O_WRONLY)  # returns when the worker has begun to read
+    clinic.worker.kill()
+    clinic.worker.wait()
+    os.close(feed)
+    clinic.store.put(held.object_key, encode(plain_photo(90)))
+    clinic.start_worker()
+    answers = clinic.answers([*others, held.photo_id])
+    assert all(answer.prediction for answer in answers.values())
+
+
+def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: "Clinic") -> None:
+    clinic = keeping_clinic
+    held, pipe = clinic.held_photo()
+    clinic.send(held)
+    feed = os.open(pipe, os.O_WRONLY)
+    clinic.valkey.stop()
+    clinic.store.put(held.object_key, encode(plain_photo(90)))  # for whoever tries again; the reader holds the pipe
+    os.write(feed, encode(plain_photo(90)))
+    os.close(feed)
+    clinic.wait_for_log("the answer could not be sent")
+    clinic.valkey.start()
+    assert clinic.answers([held.photo_id])[held.photo_id].prediction is not None
+    assert clinic.worker.poll() is None
+
+
+class Clinic:
+    """A shelf, a store, a broker, one worker process, and the backend's two ends of the queue."""
+
+    def __init__(self, folder: Path, valkey: Valkey) -> None:
+        self.folder = folder
+        self.valkey = valkey
+        self.store = FolderStore(folder / "store")
+        self.log = folder / "worker.log"
+        self.activate("tiny-1")
+        self._arrived: list[tuple[str, dict[str, Any]]] = []
+
+    def activate(self, release_id: str, *, bias: float = 0.0) -> None:
+        shelf = Shelf(self.folder / "shelf")
+        shelf.put(a_release(self.folder / release_id, release_id, bias=bias).folder)
+        shelf.activate(release_id)
+
+    def start_worker(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")} | {
+            "PALLOR_BROKER_URL": self.valkey.url,
+            "PALLOR_STORE_URL": f"file://{self.store.root}",
+            "PALLOR_SHELF": str(self.folder / "shelf"),
+            "PALLOR_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "PALLOR_RETRY_SECONDS": "0.05",
+            "PALLOR_REPORT_SECONDS": "1",
+        }
+        with self.log.open("ab") as log:
+            self.worker = subprocess.Popen([sys.executable, "-m", "worker", "serve"], env=environment, stderr=log)
+
+    def message(self, data: bytes) -> PredictCase:
+        digest = sha256_of(data)
+        return PredictCase(new_id(), new_id(), digest, f"images/{hex_of(digest)[:2]}/{hex_of(digest)}.png")
+
+    def stored_bytes(self, data: bytes) -> PredictCase:
+        message = self.message(data)
+        self.store.put(message.object_key, data)
+        return message
+
+    def stored(self, green: int) -> PredictCase:
+        return self.stored_bytes(encode(plain_photo(green)))
+
+    def held_photo(self) -> tuple[PredictCase, Path]:
+        """A photo that the worker cannot finish reading until the test lets it: a pipe where the file would be."""
+        message = self.message(encode(plain_photo(90)))
+        pipe = self.store.root / message.object_key
+        pipe.parent.mkdir(parents=True)
+        os.mkfifo(pipe)
+        return message, pipe
+
+    def send(self, message: PredictCase, *, photo_id: str | None = None) -> str:
+        payload = message.to_payload() | ({"photo_id": photo_id} if photo_id else {})
+        self.send_raw(PredictCase.NAME, {"payload": payload})
+        return str(payload["photo_id"])
+
+    def send_raw(self, name: str, kwargs: dict[str, Any]) -> None:
+        app = Celery("backend", broker=self.valkey.url, set_as_current=False)
+        app.conf.update(queue_settings(VISIBILITY_SECONDS))
+        app.send_task(name, kwargs=kwargs, queue=PredictCase.QUEUE, retry=False)
+        app.close()
+
+    def answers(self, photo_ids: list[str], *, seconds: float = A_WHILE) -> dict[str, RecordPrediction]:
+        """The answers for some photos as they arrive; for none, whatever arrives in ``seconds``."""
+        found: dict[str, RecordPrediction] = {}
+        deadline = time.monotonic() + seconds
+        while (not photo_ids or not found.keys() >= set(photo_ids)) and time.monotonic() < deadline:
+            for _, payload in self._received(RecordPrediction.NAME):
+                answer = RecordPrediction.from_payload(payload)
+                found[answer.photo_id] = answer
+        assert found.keys() >= set(photo_ids), f"no answer for {set(photo_ids) - found.keys()}:\n{self.log.read_text()}"
+        return found
+
+    def report(self, release_id: str = "tiny-1") -> ReportWorker:
+        deadline = time.monotonic() + A_WHILE
+        while time.monotonic() < deadline:
+            for _, payload in self._received(ReportWorker.NAME):
+                report = ReportWorker.from_payload(payload)
+                if report.release_id == release_id:
+                    return report
+        raise AssertionError(f"no report of {release_id}:\n{self.log.read_text()}")
+
+    def wait_for_log(self, words: str, *, count: int = 1) -> None:
+        deadline = time.monotonic() + A_WHILE
+        while self.log.read_text().count(words) < count:
+            assert time.monotonic() < deadline, f"{words!r} never said:\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+    def waiting(self) -> int:
+        """Messages to the worker that are not done with."""
+        with self.valkey.client() as client:
+            return int(client.llen(PredictCase.QUEUE)) + int(client.hlen("unacked"))
+
+    def _received(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        # Read as the plain JSON it is on the wire, so that no second Celery worker is needed here.
+        with self.valkey.client() as client:
+            taken = client.brpop([RecordPrediction.QUEUE], timeout=0.2)
+        if taken:
+            envelope = json.loads(taken[1])
+            body = json.loads(_decoded(envelope))
+            self._arrived.append((envelope["headers"]["task"], body[1]["payload"]))
+        chosen = [arrived for arrived in self._arrived if arrived[0] == name]
+        self._arrived = [arrived for arrived in self._arrived if arrived[0] != name]
+        return chosen
+
+    def close(self) -> None:
+        self.worker.kill()
+        self.worker.wait()
+
+
+def _decoded(envelope: dict[str, Any]) -> bytes:
+    import base64
+
+    assert envelope["properties"]["body_encoding"] == "base64"
+    return base64.b64decode(envelope["body"])
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    with Valkey() as valkey:
+        place = Clinic(tmp_path, valkey)
+        place.start_worker()
+        yield place
+        place.close()
+
+
+@pytest.fixture
+def keeping_clinic(tmp_path: Path) -> Iterator[Clinic]:
+    """A clinic whose broker keeps its messages over a restart."""
+    (tmp_path / "valkey").mkdir()
+    with Valkey(keep_in=tmp_path / "valkey") as valkey:
+        place = Clinic(tmp_path, valkey)
+        place.start_worker()
+        yield place
+        place.close()

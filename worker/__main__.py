@@ -1,0 +1,176 @@
+"""``pallor-worker``: the command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pallor import log
+from pallor.clock import SystemClock
+from pallor.errors import PallorError
+from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
+from pallor.release.shelf import Release
+from pallor.settings import explain, load
+from pallor.store import open_store
+from worker.app import create_worker
+from worker.engines.plan import load_engine
+from worker.resident import Serving, admit
+from worker.score import FileUnwritable, Row, find_photos, score, write_csv
+from worker.settings import Settings
+
+_ABOUT = """\
+Score photos of the inner lower eyelid for anaemia.
+
+  pallor-worker serve             take photos from the queue, answer them, until a signal ends the process
+  pallor-worker score DIR         score a folder of photos, or some files, to a table or a CSV file
+  pallor-worker describe          say which release would score, on what engine, and how its golden photos went
+
+A release that does not answer its golden photos as its manifest says is never used. Pallor is a screening aid: no
+number it prints is a diagnosis.
+"""
+_SERVE = """\
+Take photos from the queue and answer them. One process scores one photo at a time: start more for more.
+SIGTERM ends it after the photo in hand; a killed one loses nothing.
+
+What it reads from the environment:
+"""
+_SCORE = """\
+Score photos to a table, or to a CSV file. In a folder, and below it, every .png, .jpg, .jpeg and .webp is a photo; a
+file named itself is always tried. The alpha channel, where there is one, marks the region; without one the whole photo
+is used. A photo that is refused gets a row with the reason and does not stop the rest. A photo of poor quality is
+scored, and its row says what is wrong with it.
+
+Exit code: 0 when every photo was read, 1 when any was refused, 2 when nothing could be done.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; see ``_SCORE`` for what the exit codes mean."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except PallorError as error:
+        print(f"pallor-worker: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="pallor-worker", description=_ABOUT, formatter_class=shape)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser(
+        "serve", help="answer the queue", description=_SERVE + explain(Settings), formatter_class=shape
+    )
+    serve.set_defaults(run=_serve)
+
+    scoring = commands.add_parser("score", help="score photos on disk", description=_SCORE, formatter_class=shape)
+    scoring.add_argument("places", metavar="DIR|FILE", nargs="+", type=Path, help="folders of photos, or photos")
+    scoring.add_argument("--csv", metavar="FILE", type=Path, help="write CSV to FILE, - for standard output")
+    scoring.set_defaults(run=_score)
+
+    describing = commands.add_parser("describe", help="say which release would score")
+    describing.set_defaults(run=_describe)
+    for command in (scoring, describing):
+        command.add_argument(
+            "--release", metavar="DIR", type=Path, help="a release folder; default: the one that comes with Pallor"
+        )
+        command.add_argument("--threads", metavar="N", type=int, default=1, help="threads that score one photo (1)")
+    return parser
+
+
+def _serve(_: argparse.Namespace) -> int:
+    settings = load(Settings, os.environ)
+    log.configure("worker", settings.log_level)
+    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
+    return create_worker(settings, store=store, clock=SystemClock()).serve()
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    files = find_photos(arguments.places)
+    serving = _admitted(arguments)
+    with _opened(arguments.csv) as out:
+        with _progress() as progress:
+            rows = list(progress.track(score(files, serving), total=len(files), description="scoring"))
+        if out:
+            write_csv(rows, out)
+        else:
+            Console().print(_table(rows, serving.release))
+    return 1 if any(row.refusal for row in rows) else 0
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    serving = _admitted(arguments)
+    manifest, engine, use = serving.release.manifest, serving.engine.describe(), serving.release.manifest.intended_use
+    table = Table(show_header=False, box=None)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in (
+        ("release", f"{manifest.release_id} ({manifest.status}, {manifest.world} world)"),
+        ("manifest", serving.release.digest),
+        ("model", engine.model_digest),
+        ("engine", f"{engine.flavour} {engine.version}, {engine.precision}"),
+        ("intended for", f"{use.min_age_months} to {use.max_age_months} months of age"),
+        ("golden photos", f"{len(manifest.golden)}, largest difference {serving.max_difference:.2g}"),
+    ):
+        table.add_row(name, escape(value))
+    Console().print(table)
+    return 0
+
+
+def _admitted(arguments: argparse.Namespace) -> Serving:
+    if arguments.release is None:
+        release = Release.open(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
+    else:
+        release = Release.open(arguments.release)
+    return admit(release, lambda it: load_engine(it, threads=arguments.threads))
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO | None]:
+    """Where CSV goes: nowhere, standard output, or a file, opened before the work so that no work is lost."""
+    if path is None or str(path) == "-":
+        yield None if path is None else sys.stdout
+        return
+    try:
+        out = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise FileUnwritable(f"{error.strerror}.", field="--csv", value=path, remedy="Name another file.") from error
+    with out:
+        yield out
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _table(rows: Sequence[Row], release: Release) -> Table:
+    refused = sum(bool(row.refusal) for row in rows)
+    shared = os.path.commonpath([os.path.dirname(os.path.abspath(row.file)) for row in rows])
+    table = Table(
+        title=f"{len(rows)} photos, {refused} refused",
+        caption=f"Release {release.release_id}, {release.manifest.status}: a screening aid, not a diagnosis.",
+    )
+    table.add_column("file", overflow="fold")
+    table.add_column("quality")
+    table.add_column("probability", justify="right")
+    table.add_column("release")
+    table.add_column("ms", justify="right")
+    for row in rows:
+        answer = f"refused: {row.refusal}" if row.probability is None else f"{row.probability:.3f}"
+        name = escape(os.path.relpath(row.file, shared))
+        table.add_row(name, row.quality, answer, row.release, f"{1000 * row.seconds:.0f}")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""ONNX Runtime on the CPU. The only module that knows onnxruntime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from pallor.digest import sha256_of
+from pallor.prediction import Engine as EngineFacts
+from worker.engines.port import CAM_SIDE, EMBEDDING_LENGTH, Answers, GraphRefused
+
+FLAVOUR = "onnxruntime-cpu"
+_OUTPUTS = ["probability", "cam", "embedding"]
+
+
+class OnnxEngine:
+    """A graph served by ONNX Runtime's CPU kernels.
+
+    Args:
+        path: the model file; it is read once, so what was digested is what runs.
+        digest: what the file must be, ``sha256:<hex>``.
+        precision: ``fp32`` | ``fp16`` | ``int8``, as the manifest says.
+        size: side of the square input, pixels.
+        threads: how many threads compute one photo.
+
+    Raises:
+        GraphRefused: the file is another, no ONNX, or does not follow the graph contract.
+    """
+
+    def __init__(self, path: Path, *, digest: str, precision: str, size: int, threads: int = 1) -> None:
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise GraphRefused(f"{path.name} cannot be read: {error}") from error
+        if sha256_of(model) != digest:
+            raise GraphRefused(f"{path.name} is not the file with the digest {digest}")
+        self._session = _open(model, path.name, threads)
+        _check_contract(self._session, path.name, size)
+        self._facts = EngineFacts(FLAVOUR, ort.__version__, precision, digest)
+
+    def infer(self, batch: NDArray[np.uint8]) -> Answers:
+        probability, cam, embedding = self._session.run(_OUTPUTS, {"rgb": batch})
+        return Answers(probability, cam, embedding)
+
+    def describe(self) -> EngineFacts:
+        return self._facts
+
+
+def _open(model: bytes, name: str, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors: warnings of the optimizer are for whoever exports, not for a clinic's log
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class of their own
+        raise GraphRefused(f"{name} is no graph that ONNX Runtime can open: {error}") from error
+
+
+def _check_contract(session: Any, name: str, size: int) -> None:
+    wanted = {
+        "rgb": ("tensor(uint8)", [size, size, 3]),
+        "probability": ("tensor(float)", []),
+        "cam": ("tensor(float)", [CAM_SIDE, CAM_SIDE]),
+        "embedding": ("tensor(float)", [EMBEDDING_LENGTH]),
+    }
+    there = {node.name: node for node in (*session.get_inputs(), *session.get_outputs())}
+    if [node.name for node in session.get_inputs()] != ["rgb"] or there.keys() != wanted.keys():
+        raise GraphRefused(f"{name} has {sorted(there)}, the contract is rgb in and {', '.join(_OUTPUTS)} out")
+    for part, (kind, shape) in wanted.items():
+        node = there[part]
+        # The first dimension is the batch: free, so its name in the graph is not ours to judge.
+        if node.type != kind or not node.shape or isinstance(node.shape[0], int) or node.shape[1:] != shape:
+            spelled = ", ".join(map(str, ["N", *shape]))
+            raise GraphRefused(f"{name}: {part} is {node.type} {node.shape}, the contract is {kind} [{spelled}]")

@@ -1,0 +1,48 @@
+"""The golden photos: an engine that does not answer them as the manifest says never serves."""
+
+import numpy as np
+
+from pallor.errors import Refused, Untrusted
+from pallor.image.decode import decode
+from pallor.image.preprocess import to_input
+from pallor.image.spec import PreprocessSpec
+from pallor.release.shelf import Release
+from worker.engines.port import Engine
+
+
+class EngineDisagrees(Untrusted):
+    """The engine's answers to the golden photos are not those of the release."""
+
+
+class GoldenUnusable(Untrusted):
+    """The release cannot be checked: it has no golden photos, none that can be read, or no tolerance."""
+
+
+def largest_difference(engine: Engine, release: Release) -> float:
+    """Answer every golden photo, from its bytes on disk through the whole path that a patient's photo takes.
+
+    Returns:
+        The largest ``|dp|`` from the manifest's probabilities.
+
+    Raises:
+        EngineDisagrees: it is above the manifest's tolerance for this engine's precision.
+        GoldenUnusable: there is nothing to compare with.
+        AnswerImpossible: the engine computed what no model can say.
+    """
+    manifest, precision = release.manifest, engine.describe().precision
+    if not manifest.golden or precision not in manifest.tolerance:
+        raise GoldenUnusable(f"{manifest.release_id} has no golden photos, or no tolerance for {precision}")
+    spec = PreprocessSpec.from_json(dict(manifest.preprocess))
+    try:
+        photos = [decode(release.path(golden.photo).read_bytes()) for golden in manifest.golden]
+        batch = np.stack([to_input(spec, photo) for photo in photos])
+    except (OSError, Refused) as error:
+        raise GoldenUnusable(f"{manifest.release_id}: a golden photo cannot be read: {error}") from error
+    expected = np.array([golden.probability for golden in manifest.golden])
+    difference = float(np.abs(engine.infer(batch).probability - expected).max())
+    if not difference <= manifest.tolerance[precision]:
+        raise EngineDisagrees(
+            f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.2g}, "
+            f"allowed is {manifest.tolerance[precision]:.2g}"
+        )
+    return difference

@@ -1,0 +1,44 @@
+"""What a worker reads from the environment, once, at its door."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pallor.settings import number, one_of, path, setting, text, url, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What ``pallor-worker serve`` needs. A worker knows no database."""
+
+    broker_url: str = setting(
+        "PALLOR_BROKER_URL",
+        url("redis", "rediss", "redis+socket"),
+        "Valkey or Redis, such as redis://127.0.0.1:6379/0",
+        secret=True,
+    )
+    store_url: str = setting(
+        "PALLOR_STORE_URL", url("file", "s3"), "The object store: file:///var/lib/pallor/store or s3://bucket/prefix"
+    )
+    s3_endpoint: str | None = setting(
+        "PALLOR_S3_ENDPOINT", url("http", "https"), "The address of an S3 server that is not Amazon's", default=None
+    )
+    shelf: Path = setting("PALLOR_SHELF", path, "The release shelf: the folder whose `current` names what serves")
+    engine_threads: int = setting("PALLOR_ENGINE_THREADS", whole(1, 256), "Threads that score one photo", default=1)
+    report_seconds: float = setting(
+        "PALLOR_REPORT_SECONDS", number(0.1, 3600), "Pause between two checks of the golden photos", default=30.0
+    )
+    retry_seconds: float = setting(
+        "PALLOR_RETRY_SECONDS", number(0.01, 60), "First pause when the store is away; it doubles", default=1.0
+    )
+    visibility_seconds: int = setting(
+        "PALLOR_VISIBILITY_SECONDS", whole(1), "A message taken by a killed process returns after this", default=60
+    )
+    worker_name: str | None = setting(
+        "PALLOR_WORKER_NAME", text, "What this process is called in reports; none: host and process id", default=None
+    )
+    log_level: str = setting(
+        "PALLOR_LOG_LEVEL",
+        one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+        "What is logged, from this up",
+        default="INFO",
+    )
