@@ -18,12 +18,14 @@ from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.queue import Sender
 from backend.serve import serve
+from backend.services.audit import export_audit, verify_audit
 from backend.services.register_release import register_release
 from backend.services.set_world import set_world
 from backend.settings import Settings
 from backend.sweeper import sweep_until
 from pallor.broker import celery_app, serve_solo
 from pallor.clock import SystemClock
+from pallor.digest import canonical_json
 from pallor.errors import PallorError
 from pallor.log import configure
 from pallor.messages import RecordPrediction
@@ -108,6 +110,19 @@ def _revoke_token(settings: Settings, options: argparse.Namespace) -> int:
     return 2
 
 
+def _verify_audit(settings: Settings, _options: argparse.Namespace) -> int:
+    rows, digest = verify_audit(join(settings).database)
+    print(f"{rows} rows, none changed by hand; newest: {digest}")
+    return 0
+
+
+def _export_audit(settings: Settings, options: argparse.Namespace) -> int:
+    with options.file.open("xb") as file:
+        for row in export_audit(join(settings).database):
+            file.write(canonical_json(row) + b"\n")
+    return 0
+
+
 def _add_release(settings: Settings, options: argparse.Namespace) -> int:
     parts = join(settings)
     release = Release.open(options.folder, trusted_digest=options.digest)
@@ -141,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("role", choices=[role.value for role in Role])
     revoke = command("token-revoke", _revoke_token, "revoke a token; it stops at once")
     revoke.add_argument("name")
+    command("audit-verify", _verify_audit, "walk the audit trail and name any row that was touched by hand")
+    export = command("audit-export", _export_audit, "write the audit trail to a file, one JSON object a line")
+    export.add_argument("file", type=Path, help="a file that does not exist yet")
     release = command("release-add", _add_release, "register a release, so that its answers can be worded")
     release.add_argument("folder", type=Path, help="the folder that holds manifest.json")
     release.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")

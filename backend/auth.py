@@ -11,10 +11,12 @@ from sqlalchemy import select, update
 
 from backend.db.engine import Database
 from backend.db.tables import tokens
+from backend.services.audit import write_audit
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.ids import new_id
 
+_OPERATOR = "operator"  # whoever has a shell on the server
 Route = TypeVar("Route", bound=Callable[..., Any])
 
 
@@ -61,7 +63,8 @@ def allow(*roles: Role) -> Callable[[Route], Route]:
 def create_token(database: Database, clock: Clock, name: str, role: Role) -> str:
     """Make a token and return it, once; raises ``TokenNameTaken``."""
     token = f"pallor_{secrets.token_urlsafe(32)}"
-    row = {"id": new_id(), "name": name, "role": role.value, "secret_sha256": _hash(token), "created_at": clock.now()}
+    token_id, said = new_id(), {"name": name, "role": role.value}
+    row = {"id": token_id, "secret_sha256": _hash(token), "created_at": clock.now(), **said}
     with database.write() as tx:
         if tx.execute(select(tokens.c.id).where(tokens.c.name == name)).first():
             raise TokenNameTaken(
@@ -69,6 +72,7 @@ def create_token(database: Database, clock: Clock, name: str, role: Role) -> str
                 remedy="Choose another name; a revoked token keeps its own.",
             )  # fmt: skip
         tx.execute(tokens.insert().values(row))
+        write_audit(tx, clock, _OPERATOR, "token.create", token_id, new=said)
     return token
 
 
@@ -76,7 +80,12 @@ def revoke_token(database: Database, clock: Clock, name: str) -> bool:
     """Revoke by name; False when there is no such token in force."""
     with database.write() as tx:
         in_force = (tokens.c.name == name) & tokens.c.revoked_at.is_(None)
-        return tx.execute(update(tokens).where(in_force).values(revoked_at=clock.now())).rowcount == 1
+        token_id = tx.execute(select(tokens.c.id).where(in_force)).scalar()
+        if token_id is None:
+            return False
+        tx.execute(update(tokens).where(tokens.c.id == token_id).values(revoked_at=clock.now()))
+        write_audit(tx, clock, _OPERATOR, "token.revoke", token_id, old={"name": name})
+        return True
 
 
 def caller_of(database: Database, authorization: str | None) -> Caller:

@@ -211,6 +211,36 @@ changes = Table(  # the feed: what a phone or a laboratory should look at again
     sqlite_autoincrement=True,  # a number is never used twice, so a cursor never skips
 )
 
+audit = Table(  # append-only: each row holds a digest over itself and the row before it
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("entity_id", String(64), nullable=False),
+    Column("case_id", String(36)),
+    Column("values_digest", String(71), nullable=False),
+    Column("previous", String(71), nullable=False),
+    Column("digest", String(71), nullable=False),
+)
+
+audit_values = Table(  # what changed, apart, so that it can be erased while the chain stands
+    "audit_values",
+    metadata,
+    Column("seq", Integer, ForeignKey("audit.seq"), primary_key=True, autoincrement=False),
+    Column("salt", String(64), nullable=False),
+    Column("content", JSON, nullable=False),
+)
+
+audit_head = Table(  # the newest row, noted apart: without it the last rows could vanish unseen
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("digest", String(71), nullable=False),
+)
+
 releases = Table(
     "releases",
     metadata,

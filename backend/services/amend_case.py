@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases
+from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import case_of, case_row, note_change, put_once
 from pallor.case import amended
@@ -54,5 +55,8 @@ def amend_case(
             return False
         tx.execute(update(cases).where(cases.c.id == case_id).values(facts=after))
         note_change(tx, clock, "amendment", amendment_id, case_id)
-        derive_label(tx, clock, case_id, table)
+        write_audit(
+            tx, clock, by, "case.amend", amendment_id, case_id=case_id, old=before, new=after, reason=reason
+        )  # fmt: skip
+        derive_label(tx, clock, case_id, table, by=by)
         return True

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from backend.db.tables import deployment, lab_results, labels, photos, same_photo_warnings
+from backend.services.audit import write_audit
 from backend.services.records import case_of, case_row, note_change
 from pallor.case import Case
 from pallor.clock import Clock, utc_text
@@ -15,8 +16,11 @@ from pallor.lab import Hb, read_hb
 from pallor.label import Label, label_of
 
 
-def derive_label(tx: Connection, clock: Clock, case_id: str, table: str) -> None:
-    """Write the label that follows from the case as it now stands, unless it is the one on record."""
+def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: str) -> None:
+    """Write the label that follows from the case as it now stands, unless it is the one on record.
+
+    ``by``: whose change made it follow.
+    """
     results = tx.execute(
         select(lab_results)
         .where(lab_results.c.case_id == case_id)
@@ -55,7 +59,7 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str) -> None
         "withheld": list(withheld),
         **_label_json(case, hb, label),
     }
-    _supersede(tx, clock, case_id, content, eligible=not withheld)
+    _supersede(tx, clock, case_id, content, eligible=not withheld, by=by)
 
 
 def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
     }
 
 
-def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool) -> None:
+def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool, by: str) -> None:
     digest = digest_of(content)
     older = labels.alias()
     newest = select(labels).where(
@@ -95,3 +99,5 @@ def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, An
         )
     )
     note_change(tx, clock, "label", label_id, case_id)
+    old = there.record if there else None
+    write_audit(tx, clock, by, "label.derive", label_id, case_id=case_id, old=old, new=record)

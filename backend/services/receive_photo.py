@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pallor.image.fingerprint import NEAR_BITS, bands, hamming, perceptual_hash
-from pallor.image.quality import judge
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import cases, photos, same_photo_warnings, upload_pieces
 from backend.queue import Send
+from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import ContentDiffers, case_row, not_found, note_change
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
 from pallor.errors import Refused
 from pallor.image.decode import Limits, decode, encode
+from pallor.image.fingerprint import NEAR_BITS, bands, hamming, perceptual_hash
+from pallor.image.quality import judge
 from pallor.messages import PredictCase
 from pallor.store.port import ObjectStore
 
@@ -97,7 +98,7 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         _keep(tx, photo, held, offset, data)
         complete = whole and held + len(data) == photo.bytes
     if complete:
-        _take_in(intake, photo)
+        _take_in(intake, photo, by)
     return complete
 
 
@@ -172,7 +173,7 @@ def _keep(tx: Connection, photo: Declaration, held: int, offset: int, data: byte
         tx.execute(upload_pieces.insert().values(photo_id=photo.photo_id, offset=offset, data=data))
 
 
-def _take_in(intake: Intake, photo: Declaration) -> None:
+def _take_in(intake: Intake, photo: Declaration, by: str) -> None:
     """Check, judge, re-encode and store a photo that is complete, record it, and send it to be scored."""
     data = _assembled(intake.database, photo.photo_id)
     try:
@@ -211,8 +212,10 @@ def _take_in(intake: Intake, photo: Declaration) -> None:
         note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
         for case_id in _warn_of_same_photo(intake, tx, photo, print_):
             note_change(tx, intake.clock, "photo", photo.photo_id, case_id)
-            derive_label(tx, intake.clock, case_id, intake.label_table)
-        derive_label(tx, intake.clock, photo.case_id, intake.label_table)
+            derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
+        said = {"uploaded_sha256": photo.uploaded_sha256, "stored_sha256": stored_sha256, "refusal": facts["refusal"]}
+        write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
+        derive_label(tx, intake.clock, photo.case_id, intake.label_table, by=by)
     if quality.passed:
         intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
 

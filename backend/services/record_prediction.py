@@ -6,12 +6,15 @@ from sqlalchemy import select, update
 
 from backend.db.engine import Database
 from backend.db.tables import photos, predictions
+from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import note_change
 from pallor.clock import Clock
 from pallor.messages import RecordPrediction
 
 log = logging.getLogger(__name__)
+
+_ACTOR = "worker"
 
 
 def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
@@ -30,7 +33,9 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
                 return False
             tx.execute(update(photos).where(this).values(state="refused", refusal=message.refusal))
             note_change(tx, clock, "photo", message.photo_id, photo.case_id)
-            derive_label(tx, clock, photo.case_id, table)  # a label stands on a photo that can be used
+            refused = {"refusal": message.refusal, "release_id": message.release_id}
+            write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
+            derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
             return True
         shown = select(predictions.c.photo_id).where(predictions.c.photo_id == message.photo_id, predictions.c.shown)
         row = {
@@ -45,4 +50,6 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             return False
         tx.execute(update(photos).where(this).values(state="scored", refusal=None))
         note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
+        said = {name: row[name] for name in ("release_id", "probability", "shown")}
+        write_audit(tx, clock, _ACTOR, "prediction.record", message.photo_id, case_id=photo.case_id, new=said)
         return True

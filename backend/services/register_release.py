@@ -4,6 +4,7 @@ from sqlalchemy import select
 
 from backend.db.engine import Database
 from backend.db.tables import releases
+from backend.services.audit import write_audit
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.release.manifest import Manifest
@@ -18,7 +19,7 @@ class WorldMismatch(Refused):
     """A release of one world has no business in the other."""
 
 
-def register_release(database: Database, clock: Clock, release: Release, world: str) -> bool:
+def register_release(database: Database, clock: Clock, release: Release, world: str, *, by: str = "operator") -> bool:
     """Record a release's manifest; True when it is new. Raises ``ReleaseIdTaken`` or ``WorldMismatch``."""
     if world == "real" and release.manifest.world != "real":
         raise WorldMismatch(
@@ -33,6 +34,7 @@ def register_release(database: Database, clock: Clock, release: Release, world: 
     }
     with database.write() as tx:
         if database.insert_once(tx, releases, row):
+            write_audit(tx, clock, by, "release.register", release.release_id, new={"digest": release.digest})
             return True
         there = tx.execute(select(releases.c.digest).where(releases.c.release_id == release.release_id)).scalar_one()
     if there != release.digest:

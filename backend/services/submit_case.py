@@ -2,6 +2,7 @@
 
 from backend.db.engine import Database
 from backend.db.tables import cases
+from backend.services.audit import write_audit
 from backend.services.records import ContentDiffers, case_row, note_change
 from pallor.case import Case, differences
 from pallor.clock import Clock
@@ -25,6 +26,7 @@ def submit_case(database: Database, clock: Clock, case: Case, *, by: str) -> boo
     with database.write() as tx:
         if database.insert_once(tx, cases, row):
             note_change(tx, clock, "case", case.id, case.id)
+            write_audit(tx, clock, by, "case.submit", case.id, case_id=case.id, new=case.to_json())
             return True
         there = case_row(tx, case.id)
         # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.

@@ -2,6 +2,7 @@
 
 from backend.db.engine import Database
 from backend.db.tables import lab_results
+from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import case_row, note_change, put_once
 from pallor.clock import Clock, utc_text
@@ -25,10 +26,11 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
         "loinc": result.loinc,
         "method": result.method,
     }
+    said = {**content, "taken_at": utc_text(result.taken_at)}
     row = {
         **content,
         "id": result.id,
-        "digest": digest_of({**content, "taken_at": utc_text(result.taken_at)}),
+        "digest": digest_of(said),
         "g_per_l": str(result.hb.g_per_l),
         "received_at": clock.now(),
         "received_by": by,
@@ -38,5 +40,6 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
         if not put_once(database, tx, lab_results, row, "result_id"):
             return False
         note_change(tx, clock, "lab-result", result.id, result.case_id)
-        derive_label(tx, clock, result.case_id, table)
+        write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
+        derive_label(tx, clock, result.case_id, table, by=by)
         return True

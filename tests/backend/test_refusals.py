@@ -73,11 +73,10 @@ def test_an_id_that_is_no_uuid_is_refused(api, case_id):
 
 def test_a_cursor_that_was_made_up_is_refused(api):
     for path in ("/cases", "/labels", "/predictions", "/changes"):
-        for cursor in ("x", "YQ==", "MjAyNg==", "%F0%9F%A9%B8", "YXxi"):
-            status = api.call("GET", f"{path}?cursor={cursor}", "admin").status_code
-            assert status in (200, 422), (path, cursor)
-        status, code, fault = the_fault(api.call("GET", f"{path}?cursor=%21", "admin"))
-        assert (status, code, fault["field"]) == (422, "cursor-unreadable", "cursor")
+        for cursor in ("x", "YQ==", "fHx8", "%F0%9F%A9%B8", "%21", ""):
+            status, code, fault = the_fault(api.call("GET", f"{path}?cursor={cursor}", "admin"))
+            assert (status, fault["field"]) == (422, "cursor"), (path, cursor)
+            assert code in ("cursor-unreadable", "request-not-valid")
 
 
 HB_REFUSALS = [

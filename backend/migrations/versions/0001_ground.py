@@ -1,4 +1,4 @@
-"""The ground: cases, photos, predictions, laboratory results, labels."""
+"""The ground: cases, photos, predictions, laboratory results, labels, audit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,26 @@ down_revision = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", backend.db.tables.Moment(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("entity_id", sa.String(length=64), nullable=False),
+        sa.Column("case_id", sa.String(length=36), nullable=True),
+        sa.Column("values_digest", sa.String(length=71), nullable=False),
+        sa.Column("previous", sa.String(length=71), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
     op.create_table(
         "cases",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -78,6 +98,14 @@ def upgrade() -> None:
     with op.batch_alter_table("amendments", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_amendments_case_id"), ["case_id"], unique=False)
 
+    op.create_table(
+        "audit_values",
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("salt", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["seq"], ["audit.seq"], name=op.f("fk_audit_values_seq")),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit_values")),
+    )
     op.create_table(
         "changes",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
@@ -231,6 +259,7 @@ def downgrade() -> None:
 
     op.drop_table("lab_results")
     op.drop_table("changes")
+    op.drop_table("audit_values")
     with op.batch_alter_table("amendments", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_amendments_case_id"))
 
@@ -244,3 +273,5 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_cases_received_at_id"))
 
     op.drop_table("cases")
+    op.drop_table("audit_head")
+    op.drop_table("audit")

@@ -1,0 +1,1 @@
+"""From a photo's bytes to what a model reads: decode, judge, fingerprint, lay out; and photos drawn from nothing."""
