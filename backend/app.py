@@ -1,5 +1,7 @@
 """The web application: its parts joined by hand, in one place."""
 
+import logging
+import time
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.resources import files
@@ -15,6 +17,9 @@ from backend.api.parts import Parts
 from backend.auth import Role, caller_of, check_role
 from backend.problems import Problem, answer_with_problems, not_valid, strict_json
 from pallor.errors import Refused
+from pallor.ids import is_id
+
+log = logging.getLogger(__name__)
 
 _PUBLIC = ("openapi", "swagger", "page")  # the API document and the page hold no data
 _MAX_JSON_BYTES = 64 * 1024
@@ -68,6 +73,7 @@ def _rules(app: Flask) -> dict[str, frozenset[Role]]:
 def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
     @app.before_request
     def _who_and_what() -> None:
+        g.began = time.perf_counter()
         if request.endpoint is None or _is_public(request.endpoint):
             return
         g.caller = caller_of(parts.database, request.headers.get("Authorization"))
@@ -81,7 +87,21 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             _drain()
+        log.info("answered", extra=_told(response))
         return response
+
+
+def _told(response: Response) -> dict[str, object]:
+    """What a log line says of a request: the route, never the address with what was put into it."""
+    case_id = (request.view_args or {}).get("case_id", "")
+    return {
+        "method": request.method,
+        "route": str(request.url_rule) if request.url_rule else None,
+        "status": response.status_code,
+        "case_id": case_id if is_id(case_id) else None,  # whatever else was typed there may be a name
+        "role": g.caller.role.value if "caller" in g else None,
+        "seconds": round(time.perf_counter() - g.began, 4) if "began" in g else None,
+    }
 
 
 def _check_json() -> None:

@@ -94,7 +94,7 @@ def caller_of(database: Database, authorization: str | None) -> Caller:
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenMissing(
             "no bearer token", field="Authorization", value=scheme or None,
-            remedy="Send 'Authorization: Bearer <token>'; an administrator makes one with: pallor-backend token add",
+            remedy="Send 'Authorization: Bearer <token>'; an administrator makes one with: pallor-backend token-add",
         )  # fmt: skip
     # A token holds 256 random bits, so a plain hash cannot be searched backwards and looking it up leaks nothing.
     wanted = (tokens.c.secret_sha256 == _hash(token.strip())) & tokens.c.revoked_at.is_(None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 # A phone on 2G may need minutes for one photo. Threads are patient; the timeout only ends a process that hangs.
 _TIMEOUT_SECONDS = 120
@@ -25,8 +26,17 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
             "limit_request_line": 8190,
             "loglevel": "warning",
             "control_socket_disable": True,
+            "logger_class": _JsonLog,
         },
     ).run()
+
+
+class _JsonLog(Logger):  # type: ignore[misc]
+    """gunicorn's own words go where ours go, through ``pallor.log``."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.propagate = True
+        self.error_log.setLevel(cfg.loglevel.upper())
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

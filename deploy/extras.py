@@ -1,6 +1,8 @@
-"""``make extras``: install each component with its own extra alone and see that it starts without the others' libraries.
+"""``make extras``: install each component from the wheel with its own extra alone; it must start, and lack the others'
+libraries.
 
-What was proved is written to ``lock/proved.json`` by the digest of its lock file; a test fails when a lock has changed since.
+What was proved is written to ``lock/proved.json`` by the digest of its lock file; a test fails when a lock has changed
+since.
 """
 
 import json
@@ -28,20 +30,26 @@ def main(names: list[str]) -> int:
     proved = json.loads(PROOF.read_text()) if PROOF.exists() else {}
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            prove(name, Path(folder))
+            prove(name, build(Path(folder)), Path(folder) / "environment")
         proved[name] = sha256_of_file(ROOT / "lock" / f"{name}.txt")
         PROOF.write_bytes(canonical_json(proved) + b"\n")
         print(f"{name}: stands alone")
     return 0
 
 
-def prove(name: str, folder: Path) -> None:
+def build(folder: Path) -> Path:
+    """The wheel that a deployment installs, from the tree as it is."""
+    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT)
+    return next(folder.glob("*.whl"))
+
+
+def prove(name: str, wheel: Path, folder: Path) -> None:
     """Raise ``CalledProcessError`` unless the component starts in a clean environment without foreign libraries."""
     module, foreign = COMPONENTS[name]
     python = folder / "bin" / "python"
     _run(sys.executable, "-m", "venv", folder)
     _run(python, "-m", "pip", "install", "-q", "--require-hashes", "-r", ROOT / "lock" / f"{name}.txt")
-    _run(python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT)
+    _run(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
     _run(python, "-m", module, "--help")
     check = f"import importlib.util as u; there = [m for m in {foreign!r} if u.find_spec(m)]; assert not there, there"
     _run(python, "-c", check)

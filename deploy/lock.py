@@ -5,16 +5,23 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# First the set that holds all the others, so that each of them gets the same versions.
-PROFILES = ("test", "onebox", "backend", "worker", "trainer", "sync")
+# What each lock file installs; first the set that holds all the others, so that each of them gets the same versions.
+PROFILES = {
+    "test": ("test",),
+    "onebox": ("onebox",),
+    "backend": ("backend", "postgres", "s3"),
+    "worker": ("worker", "s3"),
+    "trainer": ("trainer",),
+    "sync": ("sync",),
+}
 
 
 def main() -> int:
-    for profile in PROFILES:
+    for profile, extras in PROFILES.items():
         constrain = [] if profile == "test" else ["--constraint", "lock/test.txt"]
         command = [
             sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11",
-            "--extra", profile, "--extra", "build", *constrain, "--output-file", f"lock/{profile}.txt",
+            *(word for extra in (*extras, "build") for word in ("--extra", extra)), *constrain, "--output-file", f"lock/{profile}.txt",
             "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet",
         ]  # fmt: skip
         subprocess.run(command, cwd=ROOT, check=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pallor.errors import PallorError
-from pallor.release.shelf import Shelf
+from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
+from pallor.release.shelf import Shelf, ShelfEmpty
 from pallor.settings import explain, load, path, setting
 
 
@@ -44,6 +45,15 @@ def _put(shelf: Shelf, options: argparse.Namespace) -> None:
         print(f"{release.release_id} is active")
 
 
+def _bootstrap(shelf: Shelf, _options: argparse.Namespace) -> None:
+    try:
+        print(f"{shelf.current_id()} is active already; nothing was changed")
+    except ShelfEmpty:
+        release = shelf.put(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
+        shelf.activate(release.release_id)
+        print(f"{release.release_id} is active")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-sync",
@@ -55,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="which release is active, after checking each of its files")
     status.set_defaults(run=_status)
+    first = commands.add_parser("bootstrap", help="let an empty shelf serve the release that Pallor comes with")
+    first.set_defaults(run=_bootstrap)
     put = commands.add_parser("put", help="copy a release onto the shelf")
     put.add_argument("folder", type=Path, help="the folder that holds manifest.json")
     put.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")

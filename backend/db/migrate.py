@@ -1,5 +1,6 @@
 """Bring a database to this version's tables, or say that it is not there yet."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +11,7 @@ from alembic.script import ScriptDirectory
 from backend.db.engine import Database
 from pallor.errors import Unavailable
 
+logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells at each look which dialect it found
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
 
 
