@@ -198,10 +198,9 @@ class PhotoHeaders(BaseModel):
     upload_offset: Count = Field(
         default=0, alias="Upload-Offset", ge=0, description="Where in the photo this piece begins"
     )
-    upload_length: Count | None = Field(
+    upload_length: Annotated[Count, Field(ge=0)] | None = Field(
         default=None,
         alias="Upload-Length",
-        ge=1,
         description="Size of the whole photo in bytes; default: of this piece",
     )
 

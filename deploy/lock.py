@@ -19,9 +19,10 @@ PROFILES = {
 def main() -> int:
     for profile, extras in PROFILES.items():
         constrain = [] if profile == "test" else ["--constraint", "lock/test.txt"]
+        chosen = [word for extra in (*extras, "build") for word in ("--extra", extra)]
         command = [
             sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11",
-            *(word for extra in (*extras, "build") for word in ("--extra", extra)), *constrain, "--output-file", f"lock/{profile}.txt",
+            *chosen, *constrain, "--output-file", f"lock/{profile}.txt",
             "--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet",
         ]  # fmt: skip
         subprocess.run(command, cwd=ROOT, check=True)

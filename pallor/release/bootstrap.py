@@ -6,7 +6,7 @@ source as well.
 
 from pathlib import Path
 
-BOOTSTRAP_DIGEST = "sha256:0364877e81b482fde9060c944b68c0d086d72e77b0036fb5683923b662bb550c"
+BOOTSTRAP_DIGEST = "sha256:047a916f766517f8e307f37fa56929ae2e46ac4a98f1c811316fb306eecf762d"
 
 
 def bootstrap_folder() -> Path:

@@ -45,7 +45,8 @@ def test_each_part_starts_without_the_libraries_of_the_others(module):
 
 def test_a_blocked_import_is_really_blocked():
     script = _BLOCKED.format(names={"flask"}, module="backend.app")
-    assert "blocked: flask" in subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True).stderr
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "blocked: flask" in done.stderr
 
 
 def test_the_import_contracts_hold():

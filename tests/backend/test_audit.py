@@ -66,7 +66,7 @@ HANDS = {
     "an actor changed": (update(audit).where(audit.c.seq == 5).values(actor="somebody"), "row 5 was changed"),
     "a moment changed": (update(audit).where(audit.c.seq == 6).values(action="case.submit"), "row 6 was changed"),
     "a value changed": (
-        update(audit_values).where(audit_values.c.seq == 6).values(content={"old": None, "new": {"value": "13"}, "reason": None}),
+        update(audit_values).where(audit_values.c.seq == 6).values(content={"old": None, "new": "13", "reason": None}),
         "what row 6 says",
     ),
 }  # fmt: skip

@@ -18,7 +18,8 @@ def _changed(**facts):
 
 
 CASE_REFUSALS = [
-    ("birth in the future", _changed(age_months=None, birth_month="2027-01"), "birth-in-future", "subject.birth_month", "2027-01"),
+    ("birth in the future", _changed(age_months=None, birth_month="2027-01"), "birth-in-future", "subject.birth_month",
+     "2027-01"),
     ("no age", {**a_case_body(), "subject": {"sex": "male"}}, "age-ambiguous", "subject.age_months", "nothing"),
     ("both ages", _changed(birth_month="2024-01"), "age-ambiguous", "subject.age_months", "30"),
     ("unknown field", a_case_body(nickname="x"), "request-not-valid", "nickname", "x"),
@@ -27,7 +28,8 @@ CASE_REFUSALS = [
     ("age as text", _changed(age_months="30"), "request-not-valid", "subject.age_months", "30"),
     ("age below zero", _changed(age_months=-1), "request-not-valid", "subject.age_months", "-1"),
     ("a sex we do not know", _changed(sex="F"), "request-not-valid", "subject.sex", "F"),
-    ("a pregnant child", _changed(pregnancy="yes"), "subject-implausible", "subject.pregnancy", "yes at 30 months, female"),
+    ("a pregnant child", _changed(pregnancy="yes"), "subject-implausible", "subject.pregnancy",
+     "yes at 30 months, female"),
     ("no consent", a_case_body(consent={"care": False}), "consent-missing", "consent.care", "False"),
     ("a visit tomorrow week", a_case_body(visited_at="2026-11-08T12:00:00Z"), "visit-in-future", "visited_at",
      "2026-11-08T12:00:00.000Z"),

@@ -10,6 +10,7 @@ from pallor.release.manifest import IntendedUse
 from pallor.subject import Pregnancy
 from tests.support.builders import a_case, a_manifest, a_prediction, a_subject
 
+YOUNG_OR_OLD = "age-outside-intended-use"
 CLEARED = Clearance("toy-1", IntendedUse(6, 59, pregnant=False), negatives_anaemic_in_100=14)
 NEGATIVE, UNDECIDED, POSITIVE = a_prediction(0.1), a_prediction(0.5), a_prediction(0.9)
 WOMAN = a_subject(age_months=300, pregnancy=Pregnancy.YES, trimester=2)
@@ -21,16 +22,17 @@ CASES = [
     ("cleared, positive", a_case(), POSITIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, "screen-positive"),
     ("cleared, negative", a_case(), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.LOW_CHANCE, "screen-negative"),
     ("cleared, undecided", a_case(), UNDECIDED, a_manifest(), CLEARED, 0, AdviceCode.REFER, "score-undecided"),
-    ("cleared for another release", a_case(), a_prediction(0.1, release_id="toy-2"), a_manifest(release_id="toy-2"),
-     CLEARED, 0, AdviceCode.REFER, "not-cleared"),
-    ("too young", a_case(age_months=5), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, "age-outside-intended-use"),
-    ("too old", a_case(age_months=60), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, "age-outside-intended-use"),
+    ("cleared for another release", a_case(), a_prediction(0.1, release_id="toy-2"),
+     a_manifest(release_id="toy-2"), CLEARED, 0, AdviceCode.REFER, "not-cleared"),
+    ("too young", a_case(age_months=5), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, YOUNG_OR_OLD),
+    ("too old", a_case(age_months=60), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, YOUNG_OR_OLD),
     ("in the release's age, outside the clearance's", a_case(age_months=70), NEGATIVE,
-     a_manifest(intended_use=IntendedUse(6, 120, pregnant=False)), CLEARED, 0, AdviceCode.REFER, "age-outside-intended-use"),
-    ("pregnant", a_case(subject=WOMAN), NEGATIVE, a_manifest(intended_use=IntendedUse(6, 600, pregnant=False)), CLEARED, 0,
-     AdviceCode.REFER, "pregnancy-outside-intended-use"),
+     a_manifest(intended_use=IntendedUse(6, 120, pregnant=False)), CLEARED, 0, AdviceCode.REFER, YOUNG_OR_OLD),
+    ("pregnant", a_case(subject=WOMAN), NEGATIVE, a_manifest(intended_use=IntendedUse(6, 600, pregnant=False)),
+     CLEARED, 0, AdviceCode.REFER, "pregnancy-outside-intended-use"),
     ("sore eye", a_case(sore_eye=True), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, "red-or-sore-eye"),
-    ("synthetic release", a_case(), NEGATIVE, a_manifest(world="synthetic"), CLEARED, 0, AdviceCode.REFER, "synthetic-release"),
+    ("synthetic release", a_case(), NEGATIVE, a_manifest(world="synthetic"), CLEARED, 0, AdviceCode.REFER,
+     "synthetic-release"),
     ("unknown release", a_case(), NEGATIVE, None, CLEARED, 0, AdviceCode.REFER, "release-unknown"),
     ("danger sign", a_case(danger_signs=(DangerSign.LETHARGIC,)), NEGATIVE, a_manifest(), CLEARED, 0,
      AdviceCode.REFER_NOW, "lethargic"),

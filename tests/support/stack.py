@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ from pallor.release.shelf import Release
 
 PALLOR = str(Path(sys.executable).with_name("pallor"))
 A_WHILE = 50.0  # far beyond what any of this takes, so that a busy machine fails no test
-_MARK = "JOURNEY_MARK"
 _SHORT_PAUSES = {
     "PALLOR_SWEEP_SECONDS": "0.3",
     "PALLOR_RESEND_SECONDS": "4",
@@ -121,24 +119,21 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = A_WHILE) -
         time.sleep(0.1)
 
 
-def clean_environ(mark: str | None = None) -> dict[str, str]:
-    """This process's environment without settings of Pallor's; ``mark`` can be found again in every child."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")}
-    return environ | ({_MARK: mark} if mark else {})
+def clean_environ() -> dict[str, str]:
+    """This process's environment without settings of Pallor's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")}
 
 
-def a_mark() -> str:
-    return uuid.uuid4().hex
-
-
-def marked_processes(mark: str) -> list[str]:
-    """The command lines of every living process that has the mark in its environment (Linux)."""
-    wanted, found = f"{_MARK}={mark}".encode(), []
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of every living process that was told of this folder, or works in it (Linux)."""
+    found = []
     for place in Path("/proc").iterdir():
         try:
-            if place.name.isdigit() and wanted in (place / "environ").read_bytes().split(b"\0"):
+            # Valkey writes its title over its environment, but works in its own folder.
+            told = bytes(folder) in (place / "environ").read_bytes() or folder in (place / "cwd").readlink().parents
+            if place.name.isdigit() and told:
                 found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:  # it ended while we looked
+        except OSError:  # it ended while we looked, or is another user's
             continue
     return found
 

@@ -1,0 +1,191 @@
+"""The whole of Pallor on one machine: every part started by its command name, its data in one folder."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from pallor.errors import Refused
+from pallor.ids import new_id
+from pallor.onebox.broker import Broker, Settings, free_port, prepare_broker
+from pallor.onebox.commands import find_command, run_command
+from pallor.onebox.folder import DataFolder, claimed
+from pallor.onebox.keeper import Keeper, Part, Tell
+from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
+from pallor.release.shelf import Shelf, ShelfEmpty
+from pallor.settings import load
+
+ROLES = ("field", "lab", "admin")
+_SERVERS = {
+    "worker": ("pallor-worker", "serve"),
+    "consume": ("pallor-backend", "consume"),
+    "sweep": ("pallor-backend", "sweep"),
+    "serve": ("pallor-backend", "serve"),
+}
+_START_SECONDS = 120.0  # for a small computer that imports everything for the first time
+
+
+class PortTaken(Refused):
+    """Somebody listens there already."""
+
+
+class TokensStale(Refused):
+    """The saved tokens are not of this database."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A machine that runs: the API answers at ``url``, and a worker has answered the golden photos.
+
+    ``tokens``: by role. ``environ``: what the parts were started with, secrets included.
+    """
+
+    folder: DataFolder
+    world: str
+    url: str
+    broker: str
+    tokens: Mapping[str, str] = field(repr=False)
+    keeper: Keeper
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.folder.shelf)
+
+    def backend(self, *arguments: str) -> str:
+        """Run ``pallor-backend``; what it printed. Raises ``CommandFailed``."""
+        return run_command("pallor-backend", arguments, self.environ)
+
+
+@contextmanager
+def running(
+    data: Path, *, world: str, port: int | None, keep_tokens: bool, environ: Mapping[str, str], tell: Tell
+) -> Iterator[Box]:
+    """Start everything, and end everything when the block ends.
+
+    Args:
+        data: the data folder, made if need be.
+        port: of the loopback interface, for the API; None takes a free one.
+        keep_tokens: use the tokens saved in ``data``, or save new ones there; without it they are in memory alone.
+        environ: for the parts; what this machine decides itself is replaced in it.
+        tell: gets one sentence for each thing that a person should know.
+
+    Raises:
+        Refused, Unavailable: something is missing or did not start; then nothing runs.
+    """
+    address = f"127.0.0.1:{_checked_port(port)}"
+    with claimed(data) as folder:
+        broker = prepare_broker(folder.run, load(Settings, environ).valkey_server)
+        environ = _environment(environ, folder, world, address, broker)
+        _fill(Shelf(folder.shelf))
+        with _kept(_parts(folder, broker), environ, tell) as keeper:
+            tell("starting Valkey and a worker, preparing the database")
+            keeper.start("valkey")
+            keeper.wait_for("valkey", broker.answers, "Valkey", _START_SECONDS)
+            keeper.start("worker")
+            run_command("pallor-backend", ["migrate"], environ)
+            tell("starting consumer, sweeper and web server")
+            keeper.start()
+            tokens = _tokens(folder, environ, keep_tokens)
+            _wait_until_ready(keeper, f"http://{address}", tokens["admin"])
+            keeper.keep()
+            yield Box(folder, world, f"http://{address}", broker.where, tokens, keeper, environ)
+
+
+def _checked_port(port: int | None) -> int:
+    if port is None:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the web server does: a port just left is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTaken(
+                f"cannot listen there: {error.strerror}", field="--port", value=port,
+                remedy="End what uses it, or choose another with --port.",
+            ) from error  # fmt: skip
+    return port
+
+
+def _environment(
+    environ: Mapping[str, str], folder: DataFolder, world: str, address: str, broker: Broker
+) -> dict[str, str]:
+    usual = {"PALLOR_SWEEP_SECONDS": "1"}  # nobody else waits for this database
+    decided = {
+        "PALLOR_DATABASE_URL": folder.database_url,
+        "PALLOR_STORE_URL": folder.store_url,
+        "PALLOR_BROKER_URL": broker.url,
+        "PALLOR_SHELF": str(folder.shelf),
+        "PALLOR_WORLD": world,
+        "PALLOR_BIND": address,
+    }
+    return {**usual, **environ, **decided}
+
+
+def _fill(shelf: Shelf) -> None:
+    """Put the release that comes with Pallor on the shelf, and let it serve unless another one does."""
+    release = shelf.put(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
+    try:
+        shelf.current_id()
+    except ShelfEmpty:
+        shelf.activate(release.release_id)
+
+
+def _parts(folder: DataFolder, broker: Broker) -> list[Part]:
+    commands = {"valkey": broker.command} | {
+        name: (find_command(command), verb) for name, (command, verb) in _SERVERS.items()
+    }
+    return [Part(name, command, folder.logs / f"{name}.log") for name, command in commands.items()]
+
+
+@contextmanager
+def _kept(parts: list[Part], environ: Mapping[str, str], tell: Tell) -> Iterator[Keeper]:
+    keeper = Keeper(parts, environ, tell)
+    try:
+        yield keeper
+    finally:
+        try:
+            tell("ending every part")
+            keeper.stop(*_SERVERS)  # those that speak to Valkey first
+            keeper.stop()
+        finally:  # a second Ctrl-C ends the patience
+            keeper.close()
+
+
+def _tokens(folder: DataFolder, environ: Mapping[str, str], keep: bool) -> Mapping[str, str]:
+    """A token for each role, named after the role and a part of an id of its own."""
+    if keep and (saved := folder.saved_tokens()) is not None:
+        return saved
+    names = [f"this-machine-{role}-{new_id()[:8]}" for role in ROLES]
+    with ThreadPoolExecutor(len(ROLES)) as pool:
+        made = pool.map(
+            lambda name, role: run_command("pallor-backend", ["token-add", name, role], environ), names, ROLES
+        )
+        tokens = dict(zip(ROLES, made, strict=True))
+    if keep:
+        folder.save_tokens(tokens)
+    return tokens
+
+
+def _wait_until_ready(keeper: Keeper, url: str, token: str) -> None:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=5) as http:
+
+        def status(route: str) -> int | None:
+            try:
+                return http.get(route).status_code
+            except httpx.TransportError:
+                return None
+
+        keeper.wait_for("serve", lambda: status("/") == 200, "an answer of the web server", _START_SECONDS)
+        if status("/api/v1/health/live") == 401:
+            raise TokensStale(
+                "the saved tokens are not of this database", field="--data", value="tokens.json",
+                remedy="Delete tokens.json from the data folder; new ones are made.",
+            )  # fmt: skip
+        keeper.wait_for(
+            "worker", lambda: status("/api/v1/health/ready") == 200, "a worker that is ready", _START_SECONDS
+        )

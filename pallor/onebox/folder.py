@@ -1,0 +1,100 @@
+"""The data folder of one machine: everything that must survive a restart, and the lock that keeps a second machine off.
+
+<root>/pallor.db      cases, photos' facts, answers, labels (SQLite, WAL)
+<root>/store/         photos and label records (the object store)
+<root>/shelf/         releases, and which one serves
+<root>/logs/          one file a part, JSON lines but for Valkey's own
+<root>/run/           socket and configuration of Valkey, the lock
+<root>/tokens.json    bearer tokens, for the owner alone
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pallor.errors import Refused
+
+
+class DataInUse(Refused):
+    """Another machine of ours runs on this folder."""
+
+
+class DataUnusable(Refused):
+    """The folder cannot be made or written to."""
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where things lie. ``root`` is absolute."""
+
+    root: Path
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.root / 'pallor.db'}"
+
+    @property
+    def store_url(self) -> str:
+        return f"file://{self.root / 'store'}"
+
+    @property
+    def shelf(self) -> Path:
+        return self.root / "shelf"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def tokens_file(self) -> Path:
+        return self.root / "tokens.json"
+
+    def saved_tokens(self) -> dict[str, str] | None:
+        """Tokens by role, None when none were saved."""
+        if not self.tokens_file.exists():
+            return None
+        return dict(json.loads(self.tokens_file.read_bytes()))
+
+    def save_tokens(self, tokens: Mapping[str, str]) -> None:
+        self.tokens_file.touch(mode=0o600)
+        self.tokens_file.write_text(json.dumps(dict(tokens), indent=2) + "\n")
+
+
+@contextmanager
+def claimed(root: Path) -> Iterator[DataFolder]:
+    """Make the folder if need be, for its owner's eyes only, and hold it alone until the block ends.
+
+    Raises:
+        DataInUse, DataUnusable
+    """
+    folder = DataFolder(root.absolute())
+    try:
+        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (folder.shelf, folder.logs, folder.run):
+            part.mkdir(exist_ok=True)
+        lock = os.open(folder.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DataUnusable(
+            f"cannot keep data here: {error.strerror}", field="--data", value=root,
+            remedy="Name a folder that you may write to.",
+        ) from error  # fmt: skip
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise DataInUse(
+            "another Pallor runs on this folder", field="--data", value=root,
+            remedy="End that one first, or name another folder.",
+        ) from error  # fmt: skip
+    try:
+        yield folder
+    finally:
+        os.close(lock)

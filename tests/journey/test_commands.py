@@ -1,0 +1,135 @@
+"""``pallor demo`` and ``pallor up`` as people start them, and how they end: by themselves, by Ctrl-C, or killed."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pallor.onebox.broker import free_port
+from pallor.onebox.client import Client
+from pallor.onebox.folder import DataFolder
+from tests.support.stack import A_WHILE, PALLOR, clean_environ, processes_of, total, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for what is left in /proc"),
+]
+
+
+def test_the_demonstration_scores_everybody_shows_the_labels_and_leaves_nothing_behind(started):
+    demo = started("demo", "--limit", "12", "--exit")
+    assert demo.ends() == 0, demo.output()
+    words = demo.output()
+    assert "\x1b" not in words
+    assert total("submitted", words) == 12
+    assert total("scored", words) + total("retake asked for", words) == 12
+    assert total("lost", words) == 0
+    assert "haemoglobin for 6 of the cases" in words
+    assert words.count("written") == 6
+    assert "/api/v1/openapi.json" in words
+    assert demo.left() == []
+
+
+def test_a_ctrl_c_ends_the_demonstration_and_everything_it_started(started):
+    demo = started("demo", "--limit", "2")
+    demo.says("Pallor is up until Ctrl-C")
+    for part in (
+        "valkey",
+        "pallor-worker serve",
+        *(f"pallor-backend {verb}" for verb in ("serve", "consume", "sweep")),
+    ):
+        assert any(part in line for line in demo.left()), part
+    demo.ctrl_c()
+    assert demo.ends() == 0, demo.output()
+    assert demo.left() == []
+
+
+def test_a_ctrl_c_during_the_start_ends_what_was_started(started):
+    demo = started("demo")
+    wait_until(lambda: any("pallor-worker" in line for line in demo.left()), "the worker is started")
+    demo.ctrl_c()
+    assert demo.ends() == 130, demo.output()
+    assert demo.left() == []
+
+
+def test_a_killed_machine_leaves_no_process_behind_and_starts_again_with_its_tokens(started, folder):
+    data, port = DataFolder(folder / "data"), free_port()
+    up = started("up", "--world", "synthetic", "--data", str(data.root), "--port", str(port))
+    up.says("Pallor is up until Ctrl-C")
+    tokens = data.saved_tokens()
+    assert stat.S_IMODE(data.tokens_file.stat().st_mode) == 0o600
+    assert started("up", "--data", str(data.root), "--port", str(free_port())).ends() == 2  # one machine a folder
+    up.process.kill()
+    wait_until(lambda: up.left() == [], "every part is gone", seconds=10)
+
+    again = started("up", "--world", "synthetic", "--data", str(data.root), "--port", str(port))
+    again.says("Pallor is up until Ctrl-C")
+    assert data.saved_tokens() == tokens
+    with Client(f"http://127.0.0.1:{port}", tokens["lab"]) as laboratory:
+        assert laboratory.get("/health/live") == {"live": True, "world": "synthetic"}
+    again.process.terminate()
+    assert again.ends() == 0, again.output()
+    assert again.left() == []
+
+
+class Started:
+    """A command of ours as a process, that keeps all it has in one folder: so everything it starts can be found."""
+
+    def __init__(self, folder: Path, log: Path, *arguments: str) -> None:
+        self._folder, self._log = folder, log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [PALLOR, *arguments],
+                env=clean_environ() | {"TMPDIR": str(folder)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a foreground process group, as a terminal makes one
+            )
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        wait_until(
+            lambda: words in self.output() or self.process.poll() is not None, f"it says {words!r}:\n{self.output()}"
+        )
+        assert words in self.output(), self.output()
+
+    def ctrl_c(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def ends(self) -> int:
+        return self.process.wait(timeout=A_WHILE)
+
+    def left(self) -> list[str]:
+        return processes_of(self._folder)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        wait_until(lambda: self.left() == [], "the warden ended every part", seconds=15)
+
+
+@pytest.fixture
+def started(folder, tmp_path) -> Iterator[Callable[..., Started]]:
+    running: list[Started] = []
+
+    def start(*arguments: str) -> Started:
+        running.append(Started(folder, tmp_path / f"command-{len(running)}.log", *arguments))
+        return running[-1]
+
+    yield start
+    for command in running:
+        command.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="journey-") as name:
+        yield Path(name)

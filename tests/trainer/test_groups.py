@@ -1,0 +1,44 @@
+"""Which rows show the same photograph: the trainer does not begin without an answer."""
+
+import pytest
+
+from trainer.data.groups import GROUPS_FILE, GroupsBroken, GroupsMissing, every_photo_its_own, find_groups, read_groups
+
+
+def test_without_groups_the_trainer_refuses_and_says_what_to_pass(tmp_path):
+    with pytest.raises(GroupsMissing) as refused:
+        find_groups(tmp_path, None)
+    assert "--groups" in refused.value.remedy
+    assert "--every-photo-its-own-group" in refused.value.remedy
+
+
+def test_the_groups_in_the_data_folder_are_found_and_others_may_be_named(tmp_path):
+    (tmp_path / GROUPS_FILE).touch()
+    (tmp_path / "mine.csv").touch()
+    assert find_groups(tmp_path, None) == tmp_path / GROUPS_FILE
+    assert find_groups(tmp_path, tmp_path / "mine.csv") == tmp_path / "mine.csv"
+
+
+def test_the_strictest_column_decides(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("IMAGE_ID,same_photo_group,suspected_group\na,1,1\nb,2,1\nc,3,2\n", encoding="utf-8-sig")
+    groups = read_groups(path, ["a", "b", "c"])
+    assert groups["a"] == groups["b"] != groups["c"]
+
+
+def test_a_photo_without_a_group_is_refused_by_name(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("IMAGE_ID,same_photo_group\na,1\n")
+    with pytest.raises(GroupsBroken, match="the first is b"):
+        read_groups(path, ["a", "b"])
+
+
+def test_a_file_without_groups_in_it_is_refused(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("IMAGE_ID,cluster\na,1\n")
+    with pytest.raises(GroupsBroken):
+        read_groups(path, ["a"])
+
+
+def test_each_photo_may_be_said_to_be_its_own_group():
+    assert len(set(every_photo_its_own(["a", "b", "c"]).values())) == 3
