@@ -30,7 +30,7 @@ def write_card(release_id: str, evidence: Mapping[str, Any], parity: Parity) -> 
         parity: of the shipped file with torch.
     """
     data, cutoffs, recipe = evidence["data"], evidence["cutoffs"], evidence["recipe"]
-    calibration, training = recipe["calibration"], recipe["training"]
+    aim, training = recipe["calibration"], recipe["training"]
     seeds = {name: len(by_seed) for name, by_seed in evidence["auroc_by_seed"].items()}
     return f"""# {release_id}
 
@@ -79,9 +79,9 @@ Where it does well, the protocol measures twins, not pallor.
 From the leak-free out-of-fold predictions, so the sensitivity above was chosen, not found.
 
 - Temperature {cutoffs["temperature"]:.3f} (log loss).
-- Threshold {cutoffs["threshold"]:.3f}, aimed at a sensitivity of {calibration["target_sensitivity"]:.2f}.
+- Threshold {cutoffs["threshold"]:.3f}, aimed at a sensitivity of {aim["target_sensitivity"]:.2f}.
 - Refer band {cutoffs["refer_low"]:.3f} to {cutoffs["refer_high"]:.3f}: its ends are aimed at a sensitivity of
-  {calibration["refer_low_sensitivity"]:.2f} and a specificity of {calibration["refer_high_specificity"]:.2f}; inside of it
+  {aim["refer_low_sensitivity"]:.2f} and a specificity of {aim["refer_high_specificity"]:.2f}; inside of it
   the score decides nothing. {cutoffs["decided_share"]:.0%} of the rows lie outside.
 
 ## The file
