@@ -79,8 +79,8 @@ def refusals_by_hb(
     worst = max(refused[level] - refused[120] for level in LEVELS_G_L)
     return {
         "photos_per_level": count,
-        "refused_share_by_hb_g_l": {str(level): round(share, 4) for level, share in refused.items()},
-        "reasons_by_hb_g_l": {str(level): dict(sorted(counts.items())) for level, counts in why.items()},
+        "refused_share_by_hb_g_per_l": {str(level): round(share, 4) for level, share in refused.items()},
+        "reasons_by_hb_g_per_l": {str(level): dict(sorted(counts.items())) for level, counts in why.items()},
         "largest_excess_over_120_points": round(100 * worst, 2),
     }
 
@@ -107,10 +107,10 @@ def what_a_photo_tells(bar: Progress, count: int) -> Figures:
     features, redness, anaemic = [], [], []
     for _ in range(count):
         person = draw_person(rng, UNDER_FIVES)
-        chance = draw(rng, person.hb_g_l, signal=signal)
+        chance = draw(rng, person.hb_g_per_l, signal=signal)
         features.append(colour_statistics(render(chance)))
         redness.append(chance.redness)
-        anaemic.append(person.hb_g_l < 110)
+        anaemic.append(person.hb_g_per_l < 110)
         bar.advance(task)
     r, ill = np.array(redness), np.array(anaemic)
     told = cross_validated_linear(np.array(features), r)
@@ -196,7 +196,7 @@ def refusals_of_real_photos(bar: Progress, rows: Sequence[cp_anemic.Row], photos
             for row, verdict in zip(rows, verdicts, strict=True)
             if not verdict.passed
         },
-        "refused_by_hb_g_l": {name: f"{refused[band].sum()} of {band.sum()}" for name, band in bands.items()},
+        "refused_by_hb_g_per_l": {name: f"{refused[band].sum()} of {band.sum()}" for name, band in bands.items()},
     }
 
 

@@ -65,4 +65,4 @@ def draw_golden(recipe: Recipe) -> tuple[Photo, ...]:
     rng = np.random.default_rng(recipe.export.golden_seed)
     signal = signal_for_auroc(_GOLDEN_BEST_AUROC)
     people = [draw_person(rng) for _ in range(recipe.export.golden_photos)]
-    return tuple(render(draw(rng, person.hb_g_l, signal=signal)) for person in people)
+    return tuple(render(draw(rng, person.hb_g_per_l, signal=signal)) for person in people)

@@ -3,11 +3,11 @@
 from flask import Response
 from flask_openapi import APIBlueprint
 
-from backend import wire
 from backend.api import show
 from backend.api.parts import Parts, answers, shown
 from backend.auth import Role, allow
 from backend.services.read_records import list_labels, list_predictions, list_releases
+from backend.wire import cursors, out, received
 
 
 def admin_api(parts: Parts) -> APIBlueprint:
@@ -16,29 +16,29 @@ def admin_api(parts: Parts) -> APIBlueprint:
         "admin", __name__, url_prefix="/api/v1", abp_tags=[{"name": "admin"}], abp_security=[{"token": []}]
     )
 
-    @bp.get("/predictions", responses=answers({200: wire.PredictionPage}))
+    @bp.get("/predictions", responses=answers({200: out.PredictionPage}))
     @allow(Role.ADMIN)
-    def get_predictions(query: wire.PageQuery) -> Response:
+    def get_predictions(query: received.PageQuery) -> Response:
         """Every release's answer for every photo, and which one is shown"""
-        cursor = wire.read_cursor(query.cursor, 2)
+        cursor = cursors.read_cursor(query.cursor, 2)
         rows = list_predictions(parts.database, query.limit + 1, (cursor[0], cursor[1]) if cursor else None)
         page = rows[: query.limit]
-        after = wire.show_cursor(page[-1].photo_id, page[-1].release_id) if len(rows) > query.limit else None
-        return shown(wire.PredictionPage(items=[show.prediction(row) for row in page], next=after))
+        after = cursors.show_cursor(page[-1].photo_id, page[-1].release_id) if len(rows) > query.limit else None
+        return shown(out.PredictionPage(items=[show.prediction(row) for row in page], next=after))
 
-    @bp.get("/labels", responses=answers({200: wire.LabelPage}))
+    @bp.get("/labels", responses=answers({200: out.LabelPage}))
     @allow(Role.ADMIN)
-    def get_labels(query: wire.PageQuery) -> Response:
+    def get_labels(query: received.PageQuery) -> Response:
         """Labels, oldest first; one that supersedes another names it"""
-        rows = list_labels(parts.database, query.limit + 1, wire.read_moment_cursor(query.cursor))
+        rows = list_labels(parts.database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
         page = rows[: query.limit]
-        after = wire.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
-        return shown(wire.LabelPage(items=[show.label(row) for row in page], next=after))
+        after = cursors.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        return shown(out.LabelPage(items=[show.label(row) for row in page], next=after))
 
-    @bp.get("/releases", responses=answers({200: wire.ReleasePage}))
+    @bp.get("/releases", responses=answers({200: out.ReleasePage}))
     @allow(Role.ADMIN)
     def get_releases() -> Response:
         """The releases this server knows, with the protocol of each figure"""
-        return shown(wire.ReleasePage(items=[show.release(*found) for found in list_releases(parts.database)]))
+        return shown(out.ReleasePage(items=[show.release(*found) for found in list_releases(parts.database)]))
 
     return bp

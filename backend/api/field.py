@@ -4,7 +4,6 @@ from flask import Response, request
 from flask_openapi import APIBlueprint
 from werkzeug.exceptions import ClientDisconnected
 
-from backend import wire
 from backend.api import show
 from backend.api.parts import Parts, answers, caller, shown
 from backend.auth import Role, allow
@@ -18,6 +17,7 @@ from backend.services.receive_photo import (
     receive_piece,
 )
 from backend.services.submit_case import submit_case
+from backend.wire import cursors, out, received
 from pallor.digest import sha256_of
 from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
 
@@ -38,40 +38,40 @@ def field_api(parts: Parts) -> APIBlueprint:
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
-    @bp.put("/cases/<case_id>", responses=answers({200: wire.CaseReceipt, 201: wire.CaseReceipt}, 409))
+    @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409))
     @allow(Role.FIELD)
-    def put_case(path: wire.CasePath, body: wire.CaseIn) -> Response:
+    def put_case(path: received.CasePath, body: received.CaseIn) -> Response:
         """Submit a case; the same again is 200 and changes nothing"""
-        case = wire.to_case(path.case_id, body, parts.clock.now())
+        case = received.to_case(path.case_id, body, parts.clock.now())
         created = submit_case(parts.database, parts.clock, case, by=caller().name)
         row = show_case(parts.database, case.id).row
-        receipt = wire.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
+        receipt = out.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
         return shown(receipt, 201 if created else 200)
 
-    @bp.get("/cases/<case_id>", responses=answers({200: wire.CaseOut}, 404))
+    @bp.get("/cases/<case_id>", responses=answers({200: out.CaseOut}, 404))
     @allow(Role.FIELD, Role.ADMIN)
-    def get_case(path: wire.CasePath) -> Response:
+    def get_case(path: received.CasePath) -> Response:
         """A case, its photos, what may be said about it, and its label"""
         return shown(show.case(show_case(parts.database, path.case_id)))
 
-    @bp.get("/cases", responses=answers({200: wire.CasePage}))
+    @bp.get("/cases", responses=answers({200: out.CasePage}))
     @allow(Role.FIELD, Role.ADMIN)
-    def get_cases(query: wire.PageQuery) -> Response:
+    def get_cases(query: received.PageQuery) -> Response:
         """Cases, newest first"""
-        cursor = wire.read_moment_cursor(query.cursor)
+        cursor = cursors.read_moment_cursor(query.cursor)
         views = list_cases(parts.database, query.limit + 1, cursor)
         page = views[: query.limit]
         last = page[-1].row if len(views) > query.limit else None
-        after = wire.show_cursor(last.received_at.isoformat(), last.id) if last else None
-        return shown(wire.CasePage(items=[show.case(view) for view in page], next=after))
+        after = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None
+        return shown(out.CasePage(items=[show.case(view) for view in page], next=after))
 
     @bp.put(
         "/cases/<case_id>/photos/<photo_id>",
-        responses=answers({200: wire.PhotoOut, 201: wire.PhotoOut, 202: wire.PhotoOut}, 404, 409, 415),
+        responses=answers({200: out.PhotoOut, 201: out.PhotoOut, 202: out.PhotoOut}, 404, 409, 415),
         request_body=_PHOTO_BODY,
     )
     @allow(Role.FIELD)
-    def put_photo(path: wire.PhotoPath, query: wire.PhotoQuery, header: wire.PhotoHeaders) -> Response:
+    def put_photo(path: received.PhotoPath, query: received.PhotoQuery, header: received.PhotoHeaders) -> Response:
         """Send a photo, whole or from a byte on
 
         202 with `Upload-Offset` while bytes are missing, 201 when the last one came, 200 for one that is here already.
@@ -90,7 +90,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         photo = Declaration(
             case_id=path.case_id,
             photo_id=path.photo_id,
-            uploaded_sha256=wire.to_sha256(header.repr_digest, "Repr-Digest"),
+            uploaded_sha256=received.to_sha256(header.repr_digest, "Repr-Digest"),
             bytes=header.upload_length or header.upload_offset + (request.content_length or len(data)),
             media_type=request.mimetype,
             captured_at=query.captured_at,
@@ -99,13 +99,13 @@ def field_api(parts: Parts) -> APIBlueprint:
         created = receive_piece(intake, photo, header.upload_offset, data, by=caller().name, whole=whole)
         return _receipt(path, created)
 
-    @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: wire.PhotoOut}, 404))
+    @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: out.PhotoOut}, 404))
     @allow(Role.FIELD, Role.ADMIN)
-    def get_photo(path: wire.PhotoPath) -> Response:
+    def get_photo(path: received.PhotoPath) -> Response:
         """How much of a photo is here, and what became of it; `Upload-Offset` says where to go on"""
         return _receipt(path, None)
 
-    def _receipt(path: wire.PhotoPath, created: bool | None) -> Response:
+    def _receipt(path: received.PhotoPath, created: bool | None) -> Response:
         row, held, same = photo_state(parts.database, path.case_id, path.photo_id)
         status = 201 if created else 202 if row.state == "uploading" and created is not None else 200
         response = shown(show.photo(row, held, same), status)
@@ -114,12 +114,12 @@ def field_api(parts: Parts) -> APIBlueprint:
 
     @bp.put(
         "/cases/<case_id>/amendments/<amendment_id>",
-        responses=answers({200: wire.AmendmentOut, 201: wire.AmendmentOut}, 404, 409),
+        responses=answers({200: out.AmendmentOut, 201: out.AmendmentOut}, 404, 409),
     )
     @allow(Role.FIELD)
-    def put_amendment(path: wire.AmendmentPath, body: wire.AmendmentIn) -> Response:
+    def put_amendment(path: received.AmendmentPath, body: received.AmendmentIn) -> Response:
         """Correct facts of a case, with a reason; what they were stays on record and the label follows"""
-        changes = wire.to_changes(body, parts.clock.now())
+        changes = received.to_changes(body, parts.clock.now())
         table = parts.settings.label_table
         created = amend_case(
             parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().name
@@ -127,15 +127,15 @@ def field_api(parts: Parts) -> APIBlueprint:
         row = show_amendment(parts.database, path.case_id, path.amendment_id)
         return shown(show.amendment(row), 201 if created else 200)
 
-    @bp.get("/changes", responses=answers({200: wire.ChangePage}))
+    @bp.get("/changes", responses=answers({200: out.ChangePage}))
     @allow(Role.FIELD, Role.LAB, Role.ADMIN)
-    def get_changes(query: wire.PageQuery) -> Response:
+    def get_changes(query: received.PageQuery) -> Response:
         """What is new or different since a cursor, oldest first"""
-        cursor = wire.read_number_cursor(query.cursor)
+        cursor = cursors.read_number_cursor(query.cursor)
         rows = list_changes(parts.database, query.limit + 1, cursor)
         page = rows[: query.limit]
-        after = wire.show_cursor(str(page[-1].seq if page else cursor))
-        return shown(wire.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
+        after = cursors.show_cursor(str(page[-1].seq if page else cursor))
+        return shown(out.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
 
     return bp
 
@@ -149,7 +149,7 @@ def _check_type(media_type: str) -> None:
 
 
 def _check_piece(content_digest: str, data: bytes) -> None:
-    promised, found = wire.to_sha256(content_digest, "Content-Digest"), sha256_of(data)
+    promised, found = received.to_sha256(content_digest, "Content-Digest"), sha256_of(data)
     if promised != found:
         raise PieceChecksumMismatch(
             f"the {len(data)} bytes of this piece have the digest {found}", field="Content-Digest", value=promised,

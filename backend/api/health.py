@@ -5,10 +5,10 @@ from dataclasses import asdict
 from flask import Response
 from flask_openapi import APIBlueprint
 
-from backend import wire
 from backend.api.parts import Parts, answers, shown
 from backend.auth import Role, allow
 from backend.services.report_worker import readiness
+from backend.wire import out
 from pallor.release.shelf import Shelf, ShelfEmpty
 
 
@@ -18,23 +18,23 @@ def health_api(parts: Parts) -> APIBlueprint:
         "health", __name__, url_prefix="/api/v1/health", abp_tags=[{"name": "health"}], abp_security=[{"token": []}]
     )
 
-    @bp.get("/live", responses=answers({200: wire.LiveOut}))
+    @bp.get("/live", responses=answers({200: out.LiveOut}))
     @allow(*Role)
     def live() -> Response:
         """This process answers"""
-        return shown(wire.LiveOut(live=True, world=parts.settings.world))
+        return shown(out.LiveOut(live=True, world=parts.settings.world))
 
-    @bp.get("/ready", responses=answers({200: wire.ReadyOut, 503: wire.ReadyOut}))
+    @bp.get("/ready", responses=answers({200: out.ReadyOut, 503: out.ReadyOut}))
     @allow(*Role)
     def ready() -> Response:
         """A worker answered the golden photos with the active release, lately"""
         active = _active_release(parts)
         found = readiness(parts.database, parts.clock, active, parts.settings.ready_seconds)
-        body = wire.ReadyOut(
+        body = out.ReadyOut(
             ready=not found.faults,
             release_id=active,
             faults=list(found.faults),
-            workers=[wire.WorkerOut(**asdict(worker)) for worker in found.workers],
+            workers=[out.WorkerOut(**asdict(worker)) for worker in found.workers],
         )
         return shown(body, 503 if found.faults else 200)
 

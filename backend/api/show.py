@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from pallor.image.quality import RETAKE_WORDS
 from sqlalchemy import Row
 
-from backend import wire
 from backend.services.read_records import CaseView
+from backend.wire import out
+from pallor.image.quality import RETAKE_WORDS
 from pallor.release.manifest import Manifest
 
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
 
 
-def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> wire.PhotoOut:
+def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> out.PhotoOut:
     reasons = (row.quality or {}).get("reasons", [])
     retake = [RETAKE_WORDS[reason] for reason in reasons] or [_NO_REASON_GIVEN]
-    return wire.PhotoOut(
+    return out.PhotoOut(
         case_id=row.case_id,
         photo_id=row.id,
         state=row.state,
@@ -31,15 +31,15 @@ def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> wi
     )
 
 
-def case(view: CaseView) -> wire.CaseOut:
+def case(view: CaseView) -> out.CaseOut:
     warnings = ["same-photo-of-another-subject"] if any(others for _, others in view.photos) else []
     facts = view.case.to_json()
-    return wire.CaseOut(
+    return out.CaseOut(
         case_id=view.case.id,
         received_at=view.row.received_at,
         amended=view.amended,
         status=view.status,
-        advice=wire.AdviceOut.of(view.advice),
+        advice=out.AdviceOut.of(view.advice),
         photos=[photo(row, row.bytes if row.received_at else 0, others) for row, others in view.photos],
         label=label(view.label) if view.label else None,
         warnings=warnings,
@@ -47,9 +47,9 @@ def case(view: CaseView) -> wire.CaseOut:
     )
 
 
-def label(row: Row[Any]) -> wire.LabelOut:
+def label(row: Row[Any]) -> out.LabelOut:
     record = row.record
-    return wire.LabelOut(
+    return out.LabelOut(
         label_id=row.id,
         case_id=row.case_id,
         table=record["table"],
@@ -70,8 +70,8 @@ def label(row: Row[Any]) -> wire.LabelOut:
     )
 
 
-def lab_result(row: Row[Any]) -> wire.LabResultOut:
-    return wire.LabResultOut(
+def lab_result(row: Row[Any]) -> out.LabResultOut:
+    return out.LabResultOut(
         result_id=row.id,
         case_id=row.case_id,
         hb_value=row.value,
@@ -85,8 +85,8 @@ def lab_result(row: Row[Any]) -> wire.LabResultOut:
     )
 
 
-def amendment(row: Row[Any]) -> wire.AmendmentOut:
-    return wire.AmendmentOut(
+def amendment(row: Row[Any]) -> out.AmendmentOut:
+    return out.AmendmentOut(
         amendment_id=row.id,
         case_id=row.case_id,
         changes=row.changes,
@@ -98,8 +98,8 @@ def amendment(row: Row[Any]) -> wire.AmendmentOut:
     )
 
 
-def prediction(row: Row[Any]) -> wire.PredictionOut:
-    return wire.PredictionOut(
+def prediction(row: Row[Any]) -> out.PredictionOut:
+    return out.PredictionOut(
         photo_id=row.photo_id,
         case_id=row.case_id,
         release_id=row.release_id,
@@ -111,13 +111,13 @@ def prediction(row: Row[Any]) -> wire.PredictionOut:
     )
 
 
-def change(row: Row[Any]) -> wire.ChangeOut:
-    return wire.ChangeOut(kind=row.kind, id=row.entity_id, case_id=row.case_id, at=row.at)
+def change(row: Row[Any]) -> out.ChangeOut:
+    return out.ChangeOut(kind=row.kind, id=row.entity_id, case_id=row.case_id, at=row.at)
 
 
-def release(digest: str, manifest: Manifest) -> wire.ReleaseOut:
+def release(digest: str, manifest: Manifest) -> out.ReleaseOut:
     data = manifest.to_json()
-    return wire.ReleaseOut(
+    return out.ReleaseOut(
         release_id=manifest.release_id,
         digest=digest,
         world=manifest.world,

@@ -71,11 +71,11 @@ class Draw:
     texture_seed: int
 
 
-def draw(rng: np.random.Generator, hb_g_l: float, *, signal: float) -> Draw:
+def draw(rng: np.random.Generator, hb_g_per_l: float, *, signal: float) -> Draw:
     """Chance for one photo of a person with this haemoglobin; ``signal`` as ``signal_for_auroc`` gives it."""
     length = float(np.clip(rng.normal(225, 40), 140, 330))
     return Draw(
-        redness=draw_redness(rng, hb_g_l, signal),
+        redness=draw_redness(rng, hb_g_per_l, signal),
         length_px=length,
         thickness_px=length * rng.uniform(0.13, 0.24),
         sag_px=length * rng.uniform(0.10, 0.26),

@@ -90,9 +90,9 @@ def _drawn(rng: np.random.Generator, limit: int) -> Company:
             Visitor(
                 name=name,
                 facts=_facts("drawn", name, person.age_months, person.sex, consent_to_training=True),
-                photo=partial(render_bytes, draw(rng, person.hb_g_l, signal=signal)),
+                photo=partial(render_bytes, draw(rng, person.hb_g_per_l, signal=signal)),
                 # As laboratories do: one prints g/dL, the next g/L.
-                hb=(f"{person.hb_g_l / 10:.1f}", "g/dL") if number % 4 < 2 else (str(person.hb_g_l), "g/L"),
+                hb=(f"{person.hb_g_per_l / 10:.1f}", "g/dL") if number % 4 < 2 else (str(person.hb_g_per_l), "g/L"),
             )
         )
     return Company(

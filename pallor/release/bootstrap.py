@@ -6,7 +6,7 @@ source as well.
 
 from pathlib import Path
 
-BOOTSTRAP_DIGEST = "sha256:047a916f766517f8e307f37fa56929ae2e46ac4a98f1c811316fb306eecf762d"
+BOOTSTRAP_DIGEST = "sha256:d07e693b9964ad9f8c96f17e1947a0b3520a5cc05c89b600c0a8749d5d9d0978"
 
 
 def bootstrap_folder() -> Path:

@@ -33,28 +33,28 @@ def test_a_bound_that_no_signal_has_is_an_error(target):
 def test_the_stated_bound_is_the_auroc_of_the_redness_that_is_drawn(cutoff):
     rng = np.random.default_rng(2)
     people = [draw_person(rng) for _ in range(20_000)]
-    redness = np.array([draw_redness(rng, person.hb_g_l, 1.5) for person in people])
-    ill = np.array([person.hb_g_l < cutoff for person in people])
+    redness = np.array([draw_redness(rng, person.hb_g_per_l, 1.5) for person in people])
+    ill = np.array([person.hb_g_per_l < cutoff for person in people])
     standard_error = 0.5 / math.sqrt(min(ill.sum(), (~ill).sum()))
-    bound = best_possible_auroc(1.5, cutoff_g_l=cutoff)
+    bound = best_possible_auroc(1.5, cutoff_g_per_l=cutoff)
     assert auroc(-redness, ill) == pytest.approx(bound, abs=3 * standard_error)
 
 
 def test_redness_keeps_its_spread_whatever_the_signal():
     rng = np.random.default_rng(3)
     for signal in (0.0, 1.0, 5.0):
-        redness = [draw_redness(rng, draw_person(rng).hb_g_l, signal) for _ in range(4_000)]
+        redness = [draw_redness(rng, draw_person(rng).hb_g_per_l, signal) for _ in range(4_000)]
         assert np.std(redness) == pytest.approx(1, abs=0.06)
         assert np.mean(redness) == pytest.approx(0, abs=0.06)
 
 
 def test_people_are_children_of_the_age_the_screening_is_for():
     rng = np.random.default_rng(4)
-    people = [draw_person(rng, Population(mean_g_l=100, sd_g_l=60)) for _ in range(500)]
+    people = [draw_person(rng, Population(mean_g_per_l=100, sd_g_per_l=60)) for _ in range(500)]
     assert {person.age_months for person in people} == set(range(6, 60))
     assert {person.sex for person in people} == {"female", "male"}
-    assert min(person.hb_g_l for person in people) == 30
-    assert max(person.hb_g_l for person in people) == 170
+    assert min(person.hb_g_per_l for person in people) == 30
+    assert max(person.hb_g_per_l for person in people) == 170
 
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float:

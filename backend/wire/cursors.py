@@ -1,0 +1,53 @@
+"""Cursors: where a page ended, as text that means nothing to whoever sends it back."""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import NoReturn
+
+from pallor.clock import parse_utc
+from pallor.errors import Refused
+
+
+class CursorUnreadable(Refused):
+    """The cursor is not one that this server gave."""
+
+
+def read_cursor(text: str | None, parts: int) -> list[str] | None:
+    """The parts of a cursor, None for the first page; raises ``CursorUnreadable``."""
+    if text is None:
+        return None
+    try:
+        found = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True).decode().split("|")
+    except (UnicodeError, binascii.Error):
+        found = []
+    return found if len(found) == parts else _refuse_cursor(text)
+
+
+def read_moment_cursor(text: str | None) -> tuple[datetime, str] | None:
+    """A cursor of a list that is sorted by a moment and an id."""
+    parts = read_cursor(text, 2)
+    try:
+        return (parse_utc(parts[0]), parts[1]) if parts else None
+    except ValueError:
+        return _refuse_cursor(text)
+
+
+def read_number_cursor(text: str | None) -> int:
+    """A cursor of the feed; 0 is its beginning."""
+    parts = read_cursor(text, 1)
+    if parts is None:
+        return 0
+    return int(parts[0]) if re.fullmatch(r"[0-9]{1,18}", parts[0]) else _refuse_cursor(text)
+
+
+def show_cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode("|".join(parts).encode()).decode()
+
+
+def _refuse_cursor(text: str | None) -> NoReturn:
+    raise CursorUnreadable(
+        "not a cursor of this list", field="cursor", value=text,
+        remedy="Send `next` of the page before unchanged, or leave it out to begin anew.",
+    )  # fmt: skip

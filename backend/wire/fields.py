@@ -1,0 +1,78 @@
+"""The kinds of value that cross the wire, each checked in one place."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from pallor.clock import parse_utc, utc_text
+from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MIN_ALTITUDE_M
+
+_MAX_REPORTED = 16
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, datetime):  # on the way out
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a moment is text, RFC 3339 with its offset, such as 2026-11-21T08:00:00Z")
+    return parse_utc(value.upper().replace(" ", "T"))
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)):
+        raise ValueError("a whole number is written in 1 to 9 digits")
+    return int(value)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 30.0 is an integer in JSON
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("a whole number, not text, is expected")
+    return value
+
+
+def _reported(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(Decimal(str(value)))
+    if not isinstance(value, str) or len(value) > _MAX_REPORTED:
+        raise ValueError(f"a value is a number, or text of at most {_MAX_REPORTED} characters")
+    return value
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    PlainSerializer(utc_text),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Reported = Annotated[
+    str,
+    BeforeValidator(_reported),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": _MAX_REPORTED}, {"type": "number"}]}),
+]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
+Trimester = Annotated[Whole, Field(ge=1, le=3)]
+Altitude = Annotated[Whole, Field(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)]
+Count = Annotated[int, BeforeValidator(_digits)]  # a number that arrives as text: in a header or a query
+Id = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        description="A UUID in lower case, made by the sender",
+    ),
+]
+Site = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="The site's code", examples=["kumasi-1"])]
+Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Wire(BaseModel):
+    """No field passes that is not named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

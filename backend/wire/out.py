@@ -1,0 +1,193 @@
+"""What goes out."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from backend.wire.fields import Id, Moment, Sha256, Site, Wire
+from pallor.advice import Advice, AdviceCode
+from pallor.case import DangerSign, Status
+from pallor.lab import Specimen
+from pallor.subject import Pregnancy, Sex
+
+
+class AdviceOut(Wire):
+    code: AdviceCode
+    words: str
+    reasons: list[str]
+
+    @classmethod
+    def of(cls, advice: Advice) -> "AdviceOut":
+        return cls(code=advice.code, words=advice.words, reasons=list(advice.reasons))
+
+
+class SubjectOut(Wire):
+    age_months: int
+    sex: Sex
+    pregnancy: Pregnancy
+    trimester: int | None
+    altitude_m: int | None
+
+
+class PhotoOut(Wire):
+    """The receipt: a photo may leave the phone when `state` is not `uploading` and both digests are named."""
+
+    case_id: Id
+    photo_id: Id
+    state: Literal["uploading", "waiting", "refused", "scored"]
+    received_bytes: int
+    bytes: int
+    uploaded_sha256: Sha256
+    stored_sha256: Sha256 | None
+    received_at: Moment | None
+    refusal: str | None
+    quality: dict[str, Any] | None
+    retake: list[str] = Field(description="Why another photo is asked for, in words for the person with the phone")
+    same_photo_cases: list[str] = Field(description="Cases of other subjects that hold the same photograph")
+
+
+class LabelOut(Wire):
+    label_id: Id
+    case_id: Id
+    table: str
+    group: str | None
+    hb_value: str
+    hb_unit: str
+    hb_g_per_l: str
+    adjusted_g_per_l: str
+    altitude: Literal["adjusted", "not adjusted"]
+    severity: str | None
+    anaemic: bool | None
+    no_criterion: str | None
+    eligible: bool
+    withheld: list[str]
+    supersedes: Id | None
+    derived_at: Moment
+    written: bool = Field(description="The record is durable in the object store")
+
+
+class CaseOut(Wire):
+    case_id: Id
+    site: Site
+    subject_code: str
+    visited_at: Moment
+    received_at: Moment
+    subject: SubjectOut
+    danger_signs: list[DangerSign]
+    severe_pallor: bool
+    sore_eye: bool
+    consent_to_training: bool
+    amended: bool
+    status: Status
+    advice: AdviceOut
+    photos: list[PhotoOut]
+    label: LabelOut | None
+    warnings: list[str]
+
+
+class CaseReceipt(Wire):
+    """What the phone needs to know that its case has arrived."""
+
+    case_id: Id
+    submitted_digest: Sha256
+    received_at: Moment
+
+
+class LabResultOut(Wire):
+    result_id: Id
+    case_id: Id
+    hb_value: str
+    hb_unit: str
+    hb_g_per_l: str
+    taken_at: Moment
+    specimen: Specimen
+    loinc: str | None
+    method: str | None
+    received_at: Moment
+
+
+class AmendmentOut(Wire):
+    amendment_id: Id
+    case_id: Id
+    changes: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str
+    made_at: Moment
+    made_by: str
+
+
+class PredictionOut(Wire):
+    photo_id: Id
+    case_id: Id
+    release_id: str
+    probability: float
+    shown: bool
+    engine: dict[str, Any]
+    seconds: float
+    recorded_at: Moment
+
+
+class ChangeOut(Wire):
+    kind: Literal["case", "photo", "prediction", "lab-result", "amendment", "label"]
+    id: Id
+    case_id: Id
+    at: Moment
+
+
+class ReleaseOut(Wire):
+    release_id: str
+    digest: Sha256
+    world: str
+    status: str
+    label_table: str
+    threshold: float
+    figures: list[dict[str, Any]]
+
+
+class ReleasePage(Wire):
+    items: list[ReleaseOut]
+
+
+class CasePage(Wire):
+    items: list[CaseOut]
+    next: str | None
+
+
+class LabelPage(Wire):
+    items: list[LabelOut]
+    next: str | None
+
+
+class PredictionPage(Wire):
+    items: list[PredictionOut]
+    next: str | None
+
+
+class ChangePage(Wire):
+    """`next` is always given: ask again with it for what comes later."""
+
+    items: list[ChangeOut]
+    next: str
+    more: bool
+
+
+class WorkerOut(Wire):
+    worker: str
+    release_id: str
+    engine_flavour: str
+    max_difference: float | None
+    fault: str | None
+    reported_at: Moment
+
+
+class LiveOut(Wire):
+    live: Literal[True]
+    world: str
+
+
+class ReadyOut(Wire):
+    ready: bool
+    release_id: str | None
+    faults: list[str]
+    workers: list[WorkerOut]

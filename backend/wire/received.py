@@ -1,0 +1,228 @@
+"""What comes in, and how it becomes the kernel's own objects."""
+
+import base64
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from backend.wire.fields import Age, Altitude, Count, Id, Moment, Reported, Site, Trimester, Wire
+from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
+from pallor.clock import utc_text
+from pallor.errors import Refused
+from pallor.lab import LabResult, Specimen, read_hb
+from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
+
+# Phones' clocks are wrong by hours more often than by years; a visit from the day after tomorrow is a wrong clock.
+_MAX_AHEAD = timedelta(hours=36)
+_DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
+
+
+class VisitInFuture(Refused):
+    """The phone's clock is wrong."""
+
+
+class AgeAmbiguous(Refused):
+    """The age is given in both ways, or in none."""
+
+
+class DigestUnreadable(Refused):
+    """The digest header is not RFC 9530's ``sha-256=:<base64>:``."""
+
+
+class CasePath(Wire):
+    case_id: Id
+
+
+class PhotoPath(Wire):
+    case_id: Id
+    photo_id: Id
+
+
+class AmendmentPath(Wire):
+    case_id: Id
+    amendment_id: Id
+
+
+class ResultPath(Wire):
+    result_id: Id
+
+
+class PageQuery(Wire):
+    limit: Count = Field(default=50, ge=1, le=200, description="Items on one page")
+    cursor: StrictStr | None = Field(
+        default=None, max_length=200, pattern=r"^[A-Za-z0-9_=-]+$", description="`next` of the page before"
+    )
+
+
+class SubjectIn(Wire):
+    """Age either in completed months or by month of birth."""
+
+    age_months: Age | None = None
+    birth_month: StrictStr | None = Field(default=None, max_length=7, description="YYYY-MM", examples=["2024-05"])
+    sex: Sex
+    pregnancy: Pregnancy = Pregnancy.NO
+    trimester: Trimester | None = Field(default=None, description="Only with pregnancy `yes`")
+    altitude_m: Altitude | None = Field(
+        default=None, description="Altitude of residence in metres; leave out when not known"
+    )
+
+
+class ConsentIn(Wire):
+    care: StrictBool = Field(description="Consent to be screened; a case without it is refused")
+    training: StrictBool = Field(default=False, description="Consent that the photo may teach a model")
+
+
+class CaseIn(Wire):
+    """One visit, as the phone knows it."""
+
+    site: Site
+    subject_code: StrictStr = Field(
+        max_length=64,
+        description="The code on the person's card, with at least one digit; never a name",
+        examples=["A-017"],
+    )
+    visited_at: Moment
+    subject: SubjectIn
+    consent: ConsentIn
+    danger_signs: list[DangerSign] = Field(default=[], max_length=len(DangerSign))
+    severe_pallor: StrictBool = Field(default=False, description="Palms or inner eyelids plainly white")
+    sore_eye: StrictBool = Field(default=False, description="Red or sore eye")
+
+
+class PhotoQuery(Wire):
+    captured_at: Moment
+    eye: Literal["left", "right"] | None = None
+
+
+class PhotoHeaders(BaseModel):
+    """Resumable by offset; digests as in RFC 9530."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    repr_digest: StrictStr = Field(
+        alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole photo",
+        examples=["sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"],
+    )  # fmt: skip
+    content_digest: StrictStr | None = Field(
+        default=None, alias="Content-Digest", max_length=200, description="`sha-256=:<base64>:` of this piece alone"
+    )
+    upload_offset: Count = Field(
+        default=0, alias="Upload-Offset", ge=0, description="Where in the photo this piece begins"
+    )
+    upload_length: Annotated[Count, Field(ge=0)] | None = Field(
+        default=None,
+        alias="Upload-Length",
+        description="Size of the whole photo in bytes; default: of this piece",
+    )
+
+
+class HbIn(Wire):
+    value: Reported = Field(description="As the analyser printed it; text keeps every digit", examples=["10.4"])
+    unit: StrictStr | None = Field(default=None, max_length=16, description="`g/L`, `g/dL` or `mmol/L`; never guessed")
+
+
+class LabResultIn(Wire):
+    case_id: Id
+    hb: HbIn
+    taken_at: Moment = Field(description="When the blood was drawn")
+    specimen: Specimen = Specimen.UNKNOWN
+    loinc: StrictStr | None = Field(default=None, max_length=16, examples=["718-7"])
+    method: StrictStr | None = Field(default=None, max_length=64, description="The analyser or method")
+
+
+class SubjectChanges(Wire):
+    age_months: Age = 0
+    sex: Sex = Sex.UNKNOWN
+    pregnancy: Pregnancy = Pregnancy.NO
+    trimester: Trimester | None = None
+    altitude_m: Altitude | None = None
+
+
+class CaseChanges(Wire):
+    """Only what is sent changes."""
+
+    visited_at: Moment | None = None
+    subject: SubjectChanges = SubjectChanges()
+    danger_signs: list[DangerSign] = Field(default=[], max_length=len(DangerSign))
+    severe_pallor: StrictBool = False
+    sore_eye: StrictBool = False
+    consent_to_training: StrictBool = False
+
+
+class AmendmentIn(Wire):
+    changes: CaseChanges
+    reason: StrictStr = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
+
+
+def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
+    """The case that a request speaks of; raises ``Refused`` with the fact that cannot be."""
+    if not body.consent.care:
+        raise ConsentMissing(
+            "no consent to care", field="consent.care", value=False,
+            remedy="Ask for consent first; without it send no case.",
+        )  # fmt: skip
+    _check_not_ahead(body.visited_at, now)
+    return Case(
+        id=case_id,
+        site=body.site,
+        subject_code=check_subject_code(body.subject_code),
+        visited_at=body.visited_at,
+        subject=_to_subject(body.subject, body.visited_at),
+        danger_signs=tuple(sorted(set(body.danger_signs))),
+        severe_pallor=body.severe_pallor,
+        sore_eye=body.sore_eye,
+        consent_to_training=body.consent.training,
+    )
+
+
+def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
+    """What an amendment changes, by the names of ``Case.to_json``; nothing that was not sent."""
+    changes = body.changes.model_dump(mode="json", exclude_unset=True)
+    if body.changes.visited_at is not None:
+        _check_not_ahead(body.changes.visited_at, now)
+        changes["visited_at"] = utc_text(body.changes.visited_at)
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def to_lab_result(result_id: str, body: LabResultIn) -> LabResult:
+    """The laboratory result that a request speaks of; raises ``Refused`` as ``pallor.lab.read_hb`` does."""
+    return LabResult(
+        id=result_id,
+        case_id=body.case_id,
+        hb=read_hb(body.hb.value, body.hb.unit, body.loinc),
+        taken_at=body.taken_at,
+        specimen=body.specimen,
+        loinc=body.loinc,
+        method=body.method,
+    )
+
+
+def to_sha256(header: str, field: str) -> str:
+    """``sha256:<hex>`` from RFC 9530's ``sha-256=:<base64>:``; raises ``DigestUnreadable``."""
+    match = _DIGEST.fullmatch(header.strip())
+    if match is None:
+        raise DigestUnreadable(
+            "not a digest", field=field, value=header,
+            remedy="Send sha-256=:<base64 of the 32 bytes>: as in RFC 9530.",
+        )  # fmt: skip
+    return f"sha256:{base64.b64decode(match[1]).hex()}"
+
+
+def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
+    if (body.age_months is None) == (body.birth_month is None):
+        raise AgeAmbiguous(
+            "the age is given twice or not at all", field="subject.age_months", value=body.age_months,
+            remedy="Send either age_months or birth_month.",
+        )  # fmt: skip
+    age = age_from_birth_month(body.birth_month, visited_at) if body.birth_month is not None else body.age_months or 0
+    return Subject(age, body.sex, body.pregnancy, body.trimester, body.altitude_m)
+
+
+def _check_not_ahead(visited_at: datetime, now: datetime) -> None:
+    if visited_at > now + _MAX_AHEAD:
+        raise VisitInFuture(
+            "the visit lies in the future", field="visited_at", value=utc_text(visited_at),
+            remedy=f"Set the phone's clock (here it is {utc_text(now)}) and send the case again.",
+        )  # fmt: skip
