@@ -85,7 +85,7 @@ def test_a_photo_that_is_refused_never_stops_the_others_and_says_why(stack: Stac
         "good.png": "good",
         "cut.png": "refused: photo-broken",
         "zip.png": "refused: photo-format-unknown",
-        "empty.jpg": "refused: request-not-valid",
+        "empty.jpg": "refused: photo-empty",
         "dark.png": "retake: too-dark",
     }.items():
         assert re.search(rf"{re.escape(name)} +{what}", words), words
