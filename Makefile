@@ -6,7 +6,7 @@ ARGS  ?=
 # The first Python that is new enough; `make PYTHON=/path/to/python3.12 demo` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-EXTRAS := sync worker backend onebox
+EXTRAS := sync worker backend onebox trainer
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test sure format lint types contracts lock extras clean

@@ -7,25 +7,25 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from celery import Celery
 
+from backend import office
 from backend.api.parts import Parts
 from backend.app import create_app
-from backend.auth import Role, create_token, revoke_token
+from backend.auth import Role
 from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.queue import Sender
 from backend.serve import serve
-from backend.services.audit import export_audit, verify_audit
 from backend.services.register_release import register_release
 from backend.services.set_world import set_world
-from backend.settings import Settings
+from backend.settings import DatabaseSettings, Settings
 from backend.sweeper import sweep_until
 from pallor.broker import celery_app, serve_solo
 from pallor.clock import SystemClock
-from pallor.digest import canonical_json
 from pallor.errors import PallorError
 from pallor.log import configure
 from pallor.messages import RecordPrediction
@@ -40,9 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     configure("backend")
     try:
-        settings = load(Settings, os.environ)
-        run: Callable[[Settings, argparse.Namespace], int] = options.run
-        return run(settings, options)
+        run: Callable[[Any, argparse.Namespace], int] = options.run
+        return run(load(options.needs, os.environ), options)
     except PallorError as error:
         print(f"pallor-backend: {error}", file=sys.stderr)
         return 2
@@ -95,73 +94,37 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_token(settings: Settings, options: argparse.Namespace) -> int:
-    parts = join(settings)
-    print(create_token(parts.database, parts.clock, options.name, Role(options.role)))
-    return 0
-
-
-def _revoke_token(settings: Settings, options: argparse.Namespace) -> int:
-    parts = join(settings)
-    if revoke_token(parts.database, parts.clock, options.name):
-        print(f"{options.name} is revoked")
-        return 0
-    print(f"pallor-backend: no token in force is named {options.name}", file=sys.stderr)
-    return 2
-
-
-def _verify_audit(settings: Settings, _options: argparse.Namespace) -> int:
-    rows, digest = verify_audit(join(settings).database)
-    print(f"{rows} rows, none changed by hand; newest: {digest}")
-    return 0
-
-
-def _export_audit(settings: Settings, options: argparse.Namespace) -> int:
-    with options.file.open("xb") as file:
-        for row in export_audit(join(settings).database):
-            file.write(canonical_json(row) + b"\n")
-    return 0
-
-
-def _add_release(settings: Settings, options: argparse.Namespace) -> int:
-    parts = join(settings)
-    release = Release.open(options.folder, trusted_digest=options.digest)
-    new = register_release(parts.database, parts.clock, release, settings.world)
-    print(f"{release.release_id} {'is' if new else 'was already'} registered")
-    return 0
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-backend",
         description="The API that phones and laboratories talk to, and the processes behind it.",
-        epilog=f"environment:\n{explain(Settings)}",
+        epilog=f"environment (tokens, releases and the audit trail need the database alone):\n{explain(Settings)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[Settings, argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[Any, argparse.Namespace], int], what: str, needs: type = DatabaseSettings
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=what, description=what)
-        made.set_defaults(run=run)
+        made.set_defaults(run=run, needs=needs)
         return made
 
-    command("migrate", _migrate, "make or update the tables; run it once before the first start and after each update")
-    command("serve", _serve, "answer HTTP (gunicorn)")
-    command("consume", _consume, "take the workers' answers from the queue and record them")
-    command("sweep", _sweep, "send again what has waited too long, and write labels to the object store")
-    add = command("token-add", _add_token, "make a bearer token and print it, once")
-    add.add_argument(
-        "name", help="who or what it is for, such as clinic-a-phone-1; it goes on record with every change"
-    )
+    command("migrate", _migrate, "make or update the tables: before the first start, and after each update", Settings)
+    command("serve", _serve, "answer HTTP (gunicorn)", Settings)
+    command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
+    command("sweep", _sweep, "send again what has waited too long, and write labels to the object store", Settings)
+    add = command("token-add", office.add_token, "make a bearer token and print it, once")
+    add.add_argument("name", help="who or what it is for, such as clinic-a-phone-1; it stands by all that it changes")
     add.add_argument("role", choices=[role.value for role in Role])
-    revoke = command("token-revoke", _revoke_token, "revoke a token; it stops at once")
-    revoke.add_argument("name")
-    command("audit-verify", _verify_audit, "walk the audit trail and name any row that was touched by hand")
-    export = command("audit-export", _export_audit, "write the audit trail to a file, one JSON object a line")
-    export.add_argument("file", type=Path, help="a file that does not exist yet")
-    release = command("release-add", _add_release, "register a release, so that its answers can be worded")
+    command("token-list", office.show_tokens, "names and roles of all tokens, and which are in force")
+    command("token-revoke", office.end_token, "revoke a token; it stops at once").add_argument("name")
+    release = command("release-add", office.add_release, "register a release, so that its answers can be worded")
     release.add_argument("folder", type=Path, help="the folder that holds manifest.json")
     release.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")
+    command("audit-verify", office.check_audit, "walk the audit trail and name any row that was touched by hand")
+    export = command("audit-export", office.write_audit_file, "write the audit trail to a file, a JSON object a line")
+    export.add_argument("file", type=Path, help="a file that does not exist yet")
     return parser
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import tokens
@@ -86,6 +86,13 @@ def revoke_token(database: Database, clock: Clock, name: str) -> bool:
         tx.execute(update(tokens).where(tokens.c.id == token_id).values(revoked_at=clock.now()))
         write_audit(tx, clock, _OPERATOR, "token.revoke", token_id, old={"name": name})
         return True
+
+
+def list_tokens(database: Database) -> list[Row[Any]]:
+    """Every token ever made: ``name``, ``role``, ``created_at``, ``revoked_at``; the tokens themselves are not kept."""
+    query = select(tokens.c.name, tokens.c.role, tokens.c.created_at, tokens.c.revoked_at).order_by(tokens.c.created_at)
+    with database.read() as connection:
+        return list(connection.execute(query))
 
 
 def caller_of(database: Database, authorization: str | None) -> Caller:

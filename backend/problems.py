@@ -144,7 +144,7 @@ def _fault(error: dict[str, Any]) -> Fault:
         "missing": "Send this field.",
         "extra_forbidden": "Leave this field out, or check its spelling against the API document.",
     }.get(error["type"], "Send a value that the API document allows.")
-    return Fault(field=field, value=value, reason=error["msg"], remedy=remedy)
+    return Fault(field=field, value=value, reason=error["msg"].removeprefix("Value error, "), remedy=remedy)
 
 
 def _brief(value: Any) -> Any:

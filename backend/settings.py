@@ -8,13 +8,19 @@ from pallor.settings import number, one_of, path, setting, text, url, whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Shared by ``serve``, ``consume`` and ``sweep``."""
+class DatabaseSettings:
+    """All that the commands need which look after tokens and the audit trail."""
 
     database_url: str = setting(
         "PALLOR_DATABASE_URL", url("sqlite", "postgresql+psycopg"),
         "The database: sqlite:////var/lib/pallor/pallor.db or postgresql+psycopg://user@host/pallor", secret=True,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(DatabaseSettings):
+    """Shared by ``serve``, ``consume`` and ``sweep``."""
+
     store_url: str = setting(
         "PALLOR_STORE_URL",
         url("file", "s3"),

@@ -10,7 +10,8 @@ from sqlalchemy import or_, select, update
 from backend.db.engine import Database
 from backend.db.tables import labels, photos
 from backend.queue import Send
-from backend.services.receive_photo import discard_stale_uploads, message_for
+from backend.services.receive_photo import discard_stale_uploads
+from backend.services.take_in_photo import message_for
 from pallor.clock import Clock, utc_text
 from pallor.digest import canonical_json
 from pallor.errors import Unavailable

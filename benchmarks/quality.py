@@ -206,7 +206,7 @@ def blur_found(bar: Progress, photos: Sequence[Photo]) -> Figures:
     Once as the lens drew it, once with the sensor's noise and the phone's JPEG on top, which hide a blur.
     """
     found: Figures = {}
-    for sigma in (2, 3, 4, 5):
+    for sigma in (2, 3, 4, 5, 8, 12, 20):
         blurred = [defocused(photo, sigma) for photo in bar.track(photos, description=f"defocusing by {sigma}")]
         found[f"sigma_{sigma}"] = {
             "clean": share("blurred" in judge(photo).reasons for photo in blurred),

@@ -37,7 +37,7 @@ quality, probability, advice. Post the laboratory's haemoglobin for half of the 
 
 Without --photos the photos are drawn and the world is synthetic. With it the world is real: CP-AnemiC's folder (its
 sheet brings haemoglobin, age, sex, site), or any folder of PNG, JPEG and WebP images; then nothing is known of the
-people, nothing is made up, and no label appears.
+people: placeholders are filled in and named, no haemoglobin is made up, and no label appears.
 
 Everything stays up until Ctrl-C, and with --exit ends by itself.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pallor.case import MAX_REFUSED_PHOTOS, Case
+from pallor.label import CRITICAL_G_PER_L, Label, Severity
 from pallor.prediction import Prediction
 from pallor.release.manifest import IntendedUse, Manifest
 from pallor.subject import Pregnancy
@@ -18,6 +19,7 @@ class AdviceCode(StrEnum):
     RETAKE = "retake-photo"
     WAIT = "wait-for-score"
     LOW_CHANCE = "low-chance"
+    FOLLOW_RESULT = "follow-laboratory-result"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ def advise(
     manifest: Manifest | None,
     clearance: Clearance | None,
     *,
+    label: Label | None = None,
     refused_photos: int = 0,
     waiting_photos: int = 0,
 ) -> Advice:
     """Decide what may be said about a case.
 
     Args:
+        label: what the laboratory's value means, when it is in: then the photo no longer counts.
         prediction: the shown answer, None while there is none.
         manifest: of the release that gave it; None when this server does not know that release.
         clearance: for that release, None while it is investigational.
@@ -64,6 +68,8 @@ def advise(
     danger = _danger(case)
     if danger:
         return Advice(AdviceCode.REFER_NOW, "Refer now. Do not wait for a score or a result.", danger)
+    if label is not None:
+        return _with_result(label)
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
     doubts = _doubts(case, prediction, manifest, clearance)
@@ -81,6 +87,21 @@ def advise(
 def _danger(case: Case) -> tuple[str, ...]:
     signs = tuple(sign.value for sign in case.danger_signs)
     return (*signs, "severe-pallor") if case.severe_pallor else signs
+
+
+def _with_result(label: Label) -> Advice:
+    """The blood has been tested: its result decides, also where it says nothing clear."""
+    if label.severity is Severity.SEVERE or label.adjusted_g_per_l < CRITICAL_G_PER_L:
+        return Advice(AdviceCode.REFER_NOW, "The laboratory found severe anaemia. Refer now.", ("severe-anaemia",))
+    altitude = "" if label.altitude_adjusted else " The value is not adjusted for altitude."
+    if label.severity is None:
+        words = "The laboratory's value is here, but no cut-off fits this person: ask a clinician." + altitude
+        return Advice(AdviceCode.FOLLOW_RESULT, words, ("no-criterion",))
+    if label.anaemic:
+        words = f"The laboratory found {label.severity} anaemia: treat or refer as your guideline says." + altitude
+        return Advice(AdviceCode.FOLLOW_RESULT, words, (f"{label.severity}-anaemia",))
+    words = "The laboratory's value is here: follow it and what you see in the person, not the photo." + altitude
+    return Advice(AdviceCode.FOLLOW_RESULT, words, ("result-above-cut-off",))
 
 
 def _without_score(refused_photos: int, waiting_photos: int) -> Advice:

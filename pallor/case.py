@@ -62,7 +62,8 @@ class Case:
     consent_to_training: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "visited_at": utc_text(self.visited_at)}
+        facts = asdict(self)
+        return {**facts, "visited_at": utc_text(self.visited_at), "danger_signs": list(self.danger_signs)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

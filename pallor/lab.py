@@ -64,7 +64,10 @@ class Specimen(StrEnum):
 
 @dataclass(frozen=True)
 class LabResult:
-    """A confirmed haemoglobin for one case. ``taken_at``: when the blood was drawn."""
+    """A confirmed haemoglobin for one case.
+
+    ``taken_at``: when the blood was drawn. ``supersedes``: the id of the result that this one corrects.
+    """
 
     id: str
     case_id: str
@@ -73,6 +76,7 @@ class LabResult:
     specimen: Specimen = Specimen.UNKNOWN
     loinc: str | None = None
     method: str | None = None
+    supersedes: str | None = None
 
 
 def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = None) -> Hb:

@@ -18,8 +18,8 @@ from pallor.subject import Pregnancy, Sex, Subject
 
 TABLES = ("who-2011", "who-2024")
 DEFAULT_TABLE = "who-2024"
-# In pregnancy both tables call everything below 70 g/L severe, whatever the trimester.
-_SEVERE_IN_ANY_TRIMESTER = Decimal(70)
+# Below 70 g/L every row of both tables says severe, whatever the age or the trimester.
+CRITICAL_G_PER_L = Decimal(70)
 
 
 class LabelTableUnknown(Refused):
@@ -68,9 +68,21 @@ def label_of(hb: Hb, subject: Subject, table: str = DEFAULT_TABLE) -> Label:
     group, why_not = _group(rules, subject)
     if group is not None:
         return Label(table, group["name"], _severity(adjusted, group), adjusted, known_altitude)
-    if subject.pregnancy is Pregnancy.YES and adjusted < _SEVERE_IN_ANY_TRIMESTER:
+    if subject.pregnancy is Pregnancy.YES and adjusted < CRITICAL_G_PER_L:
         return Label(table, "pregnant, any trimester", Severity.SEVERE, adjusted, known_altitude)
     return Label(table, None, None, adjusted, known_altitude, why_not)
+
+
+def label_from_record(record: Mapping[str, Any]) -> Label:
+    """A label as a label record keeps it."""
+    return Label(
+        table=record["table"],
+        group=record["group"],
+        severity=None if record["severity"] is None else Severity(record["severity"]),
+        adjusted_g_per_l=Decimal(record["adjusted_g_per_l"]),
+        altitude_adjusted=record["altitude"] == "adjusted",
+        no_criterion=record["no_criterion"],
+    )
 
 
 def table_source(table: str) -> str:

@@ -43,6 +43,7 @@ def _put(shelf: Shelf, options: argparse.Namespace) -> None:
     if options.activate:
         shelf.activate(release.release_id)
         print(f"{release.release_id} is active")
+        print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
 
 
 def _bootstrap(shelf: Shelf, _options: argparse.Namespace) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("pallor-trainer: torch is not installed here. `make test` brings it, or: pip install -r lock/trainer.txt")
 from rich.console import Console
 from rich.markup import escape
 

@@ -9,14 +9,9 @@ from backend.api.parts import Parts, answers, caller, shown
 from backend.auth import Role, allow
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case
-from backend.services.receive_photo import (
-    Declaration,
-    Intake,
-    PieceChecksumMismatch,
-    photo_state,
-    receive_piece,
-)
+from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
 from backend.services.submit_case import submit_case
+from backend.services.take_in_photo import Declaration, Intake
 from backend.wire import cursors, out, received
 from pallor.digest import sha256_of
 from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
@@ -78,6 +73,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         After a cut, GET says where to go on.
         """
         _check_type(request.mimetype)
+        received.check_captured_at(query.captured_at, parts.clock.now())
         said = header.upload_length or header.upload_offset + (request.content_length or 0)
         if said > limits.max_bytes:
             raise PhotoTooLarge(
@@ -91,7 +87,7 @@ def field_api(parts: Parts) -> APIBlueprint:
             case_id=path.case_id,
             photo_id=path.photo_id,
             uploaded_sha256=received.to_sha256(header.repr_digest, "Repr-Digest"),
-            bytes=header.upload_length or header.upload_offset + (request.content_length or len(data)),
+            bytes=_whole_size(header, len(data) if whole else request.content_length),
             media_type=request.mimetype,
             captured_at=query.captured_at,
             eye=query.eye,
@@ -138,6 +134,13 @@ def field_api(parts: Parts) -> APIBlueprint:
         return shown(out.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
 
     return bp
+
+
+def _whole_size(header: received.PhotoHeaders, sent: int | None) -> int | None:
+    """The size of the whole photo, as far as this request tells: a first piece that names none is the whole."""
+    if header.upload_length is None and header.upload_offset == 0:
+        return sent
+    return header.upload_length
 
 
 def _check_type(media_type: str) -> None:

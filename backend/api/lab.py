@@ -19,7 +19,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
     @allow(Role.LAB)
     def put_lab_result(path: received.ResultPath, body: received.LabResultIn) -> Response:
         """Post a haemoglobin; the unit must be named, and the same again is 200 and changes nothing"""
-        result = received.to_lab_result(path.result_id, body)
+        result = received.to_lab_result(path.result_id, body, parts.clock.now())
         table = parts.settings.label_table
         created = submit_lab_result(parts.database, parts.clock, result, table, by=caller().name)
         return shown(show.lab_result(show_lab_result(parts.database, path.result_id)), 201 if created else 200)

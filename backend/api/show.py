@@ -54,6 +54,7 @@ def label(row: Row[Any]) -> out.LabelOut:
         case_id=row.case_id,
         table=record["table"],
         group=record["group"],
+        lab_result_id=record["lab_result_id"],
         hb_value=record["hb"]["value"],
         hb_unit=record["hb"]["unit"],
         hb_g_per_l=record["hb"]["g_per_l"],
@@ -81,6 +82,7 @@ def lab_result(row: Row[Any]) -> out.LabResultOut:
         specimen=row.specimen,
         loinc=row.loinc,
         method=row.method,
+        supersedes=row.supersedes,
         received_at=row.received_at,
     )
 

@@ -167,6 +167,7 @@ lab_results = Table(
     Column("specimen", String(16), nullable=False),
     Column("loinc", String(16)),
     Column("method", String(64)),
+    Column("supersedes", String(36), ForeignKey("lab_results.id"), unique=True),  # kept beside what it corrects
     Column("received_at", Moment, nullable=False),
     Column("received_by", String(64), nullable=False),
 )

@@ -21,9 +21,13 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
 
     ``by``: whose change made it follow.
     """
+    corrected = lab_results.alias()
     results = tx.execute(
         select(lab_results)
-        .where(lab_results.c.case_id == case_id)
+        .where(
+            lab_results.c.case_id == case_id,
+            ~select(corrected.c.id).where(corrected.c.supersedes == lab_results.c.id).exists(),
+        )
         .order_by(lab_results.c.received_at, lab_results.c.id)
     ).all()
     if not results:

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases
-from backend.services.receive_photo import same_photo_cases
 from backend.services.records import case_of, not_found
+from backend.services.same_photo import same_photo_cases
 from pallor.advice import Advice, advise
 from pallor.case import Case, Status, status_of
+from pallor.label import label_from_record
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 
@@ -147,6 +148,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                     prediction,
                     manifests[prediction.release_id] if prediction else None,
                     None,  # clearances are signed; until there are any, no release is cleared
+                    label=label_from_record(label.record) if (label := label_of.get(row.id)) else None,
                     refused_photos=refused,
                     waiting_photos=waiting,
                 ),

@@ -22,7 +22,7 @@ class ContentDiffers(Refused):
         super().__init__(
             f"this id is on record with other content; different: {', '.join(differing)}",
             field=field, value=id_,
-            remedy="Send the same content again, correct a case by an amendment, or use a new id for a new thing.",
+            remedy="Send the same content again; correct a case by an amendment, a result by one that supersedes it.",
         )  # fmt: skip
         self.differing = differing
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from backend.db.engine import Database
-from backend.db.tables import workers
+from backend.db.tables import releases, workers
 from pallor.clock import Clock
 from pallor.messages import ReportWorker
 
@@ -43,19 +43,23 @@ def readiness(database: Database, clock: Clock, active_release: str | None, fres
             then any release counts.
     """
     since = clock.now() - timedelta(seconds=fresh_seconds)
+    fresh = select(workers).where(workers.c.reported_at >= since).order_by(workers.c.worker)
     with database.read() as connection:
-        rows = connection.execute(
-            select(workers).where(workers.c.reported_at >= since).order_by(workers.c.worker)
-        ).all()
-    reports = tuple(ReportWorker(**row._mapping) for row in rows)
-    if any(r.fault is None and active_release in (None, r.release_id) for r in reports):
+        reports = tuple(ReportWorker(**row._mapping) for row in connection.execute(fresh))
+        known = set(connection.execute(select(releases.c.release_id)).scalars())
+    faults = {r.worker: _fault(r, active_release, known) for r in reports}
+    if any(fault is None for fault in faults.values()):
         return Readiness(reports, ())
-    if not reports:
-        return Readiness(reports, (f"no worker has reported for {fresh_seconds:g} s",))
-    return Readiness(
-        reports,
-        tuple(
-            f"{r.worker}: {r.fault or f'serves {r.release_id}, the active release is {active_release}'}"
-            for r in reports
-        ),
-    )
+    told = tuple(f"{worker}: {fault}" for worker, fault in faults.items())
+    return Readiness(reports, told or (f"no worker has reported for {fresh_seconds:g} s",))
+
+
+def _fault(report: ReportWorker, active_release: str | None, known: set[str]) -> str | None:
+    """Why this worker cannot be counted on, None when it can."""
+    if report.fault is not None:
+        return report.fault
+    if active_release not in (None, report.release_id):
+        return f"serves {report.release_id}, the active release is {active_release}"
+    if report.release_id not in known:
+        return f"serves {report.release_id}, which is not registered here: run pallor-backend release-add"
+    return None

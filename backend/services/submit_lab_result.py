@@ -1,13 +1,31 @@
-"""The laboratory's word: a haemoglobin for a case, recorded once, from which the label follows."""
+"""The laboratory's word: a haemoglobin for a case, recorded once, from which the label follows.
+
+A wrong result is corrected by another that supersedes it; both stay on record.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, select
 
 from backend.db.engine import Database
 from backend.db.tables import lab_results
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
-from backend.services.records import case_row, note_change, put_once
+from backend.services.records import case_of, case_row, note_change, put_once
 from pallor.clock import Clock, utc_text
 from pallor.digest import digest_of
+from pallor.errors import Refused
 from pallor.lab import LabResult
+
+_MAX_GAP = timedelta(days=90)  # haemoglobin of another season says nothing of this visit: a slip in a date
+
+
+class SpecimenOfAnotherVisit(Refused):
+    """The blood was drawn months before or after the visit."""
+
+
+class CannotSupersede(Refused):
+    """What should be corrected is not a result of this case, or was corrected already."""
 
 
 def submit_lab_result(database: Database, clock: Clock, result: LabResult, table: str, *, by: str) -> bool:
@@ -16,6 +34,7 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
     Raises:
         NotFound: no such case.
         ContentDiffers: the id is on record with another content.
+        SpecimenOfAnotherVisit, CannotSupersede
     """
     content = {
         "case_id": result.case_id,
@@ -25,6 +44,7 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
         "specimen": result.specimen.value,
         "loinc": result.loinc,
         "method": result.method,
+        "supersedes": result.supersedes,
     }
     said = {**content, "taken_at": utc_text(result.taken_at)}
     row = {
@@ -36,10 +56,31 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
         "received_by": by,
     }
     with database.write() as tx:
-        case_row(tx, result.case_id)
+        case = case_of(case_row(tx, result.case_id))
+        if abs(result.taken_at - case.visited_at) > _MAX_GAP:
+            raise SpecimenOfAnotherVisit(
+                f"the visit was on {case.visited_at:%Y-%m-%d}, more than {_MAX_GAP.days} days apart",
+                field="taken_at", value=utc_text(result.taken_at),
+                remedy="Check the date the blood was drawn, and that this is the right case.",
+            )  # fmt: skip
+        if tx.execute(select(lab_results.c.id).where(lab_results.c.id == result.id)).first() is None:
+            _check_superseded(tx, result)
         if not put_once(database, tx, lab_results, row, "result_id"):
             return False
         note_change(tx, clock, "lab-result", result.id, result.case_id)
         write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
         derive_label(tx, clock, result.case_id, table, by=by)
         return True
+
+
+def _check_superseded(tx: Connection, result: LabResult) -> None:
+    if result.supersedes is None:
+        return
+    old = tx.execute(select(lab_results.c.case_id).where(lab_results.c.id == result.supersedes)).scalar()
+    taken = tx.execute(select(lab_results.c.id).where(lab_results.c.supersedes == result.supersedes)).scalar()
+    if old != result.case_id or taken is not None:
+        why = f"it is corrected already, by {taken}" if taken else "there is no such result of this case"
+        raise CannotSupersede(
+            why, field="supersedes", value=result.supersedes,
+            remedy="Name the newest result of the case, or none.",
+        )  # fmt: skip

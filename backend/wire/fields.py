@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from pallor.clock import parse_utc, utc_text
+from pallor.ids import is_id
 from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MIN_ALTITUDE_M
 
 _MAX_REPORTED = 16
+_UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
 def _moment(value: Any) -> Any:
@@ -18,7 +20,10 @@ def _moment(value: Any) -> Any:
         return value
     if not isinstance(value, str):
         raise ValueError("a moment is text, RFC 3339 with its offset, such as 2026-11-21T08:00:00Z")
-    return parse_utc(value.upper().replace(" ", "T"))
+    try:
+        return parse_utc(value.upper().replace(" ", "T"))
+    except ValueError:
+        raise ValueError("a moment is RFC 3339 with its offset, such as 2026-11-21T08:00:00Z") from None
 
 
 def _digits(value: Any) -> Any:
@@ -45,6 +50,12 @@ def _reported(value: Any) -> Any:
     return value
 
 
+def _uuid(value: Any) -> Any:
+    if not (isinstance(value, str) and is_id(value)):
+        raise ValueError("a UUID in lower case is expected, such as 1b4e28ba-2fa1-4d2b-a3f5-0c9d1f4a7e11")
+    return value
+
+
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
@@ -63,10 +74,8 @@ Altitude = Annotated[Whole, Field(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)]
 Count = Annotated[int, BeforeValidator(_digits)]  # a number that arrives as text: in a header or a query
 Id = Annotated[
     str,
-    Field(
-        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
-        description="A UUID in lower case, made by the sender",
-    ),
+    BeforeValidator(_uuid),
+    Field(description="A UUID in lower case, made by the sender", json_schema_extra={"pattern": _UUID_PATTERN}),
 ]
 Site = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="The site's code", examples=["kumasi-1"])]
 Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

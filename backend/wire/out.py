@@ -51,6 +51,7 @@ class LabelOut(Wire):
     case_id: Id
     table: str
     group: str | None
+    lab_result_id: Id
     hb_value: str
     hb_unit: str
     hb_g_per_l: str
@@ -103,6 +104,7 @@ class LabResultOut(Wire):
     specimen: Specimen
     loinc: str | None
     method: str | None
+    supersedes: Id | None
     received_at: Moment
 
 

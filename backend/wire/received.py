@@ -14,13 +14,13 @@ from pallor.errors import Refused
 from pallor.lab import LabResult, Specimen, read_hb
 from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
 
-# Phones' clocks are wrong by hours more often than by years; a visit from the day after tomorrow is a wrong clock.
+# Phones' clocks are wrong by hours more often than by years; what is from the day after tomorrow is a wrong clock.
 _MAX_AHEAD = timedelta(hours=36)
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
-class VisitInFuture(Refused):
-    """The phone's clock is wrong."""
+class MomentInFuture(Refused):
+    """A date slipped, or a clock is wrong."""
 
 
 class AgeAmbiguous(Refused):
@@ -130,29 +130,37 @@ class LabResultIn(Wire):
     specimen: Specimen = Specimen.UNKNOWN
     loinc: StrictStr | None = Field(default=None, max_length=16, examples=["718-7"])
     method: StrictStr | None = Field(default=None, max_length=64, description="The analyser or method")
+    supersedes: Id | None = Field(default=None, description="The result of the same case that this one corrects")
 
 
 class SubjectChanges(Wire):
-    age_months: Age = 0
-    sex: Sex = Sex.UNKNOWN
-    pregnancy: Pregnancy = Pregnancy.NO
+    age_months: Age | None = None
+    sex: Sex | None = None
+    pregnancy: Pregnancy | None = None
     trimester: Trimester | None = None
     altitude_m: Altitude | None = None
 
 
 class CaseChanges(Wire):
-    """Only what is sent changes."""
+    """Only what is sent, and is not null, changes."""
 
     visited_at: Moment | None = None
-    subject: SubjectChanges = SubjectChanges()
-    danger_signs: list[DangerSign] = Field(default=[], max_length=len(DangerSign))
-    severe_pallor: StrictBool = False
-    sore_eye: StrictBool = False
-    consent_to_training: StrictBool = False
+    subject: SubjectChanges | None = None
+    danger_signs: list[DangerSign] | None = Field(default=None, max_length=len(DangerSign))
+    severe_pallor: StrictBool | None = None
+    sore_eye: StrictBool | None = None
+    consent_to_training: StrictBool | None = None
 
 
 class AmendmentIn(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"changes": {"sore_eye": True}, "reason": "seen on second look"}]}
+    )
+
     changes: CaseChanges
+    forget: list[Literal["subject.altitude_m", "subject.trimester"]] = Field(
+        default=[], max_length=2, description="Facts that turned out not to be known after all"
+    )
     reason: StrictStr = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
 
 
@@ -163,7 +171,7 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
             "no consent to care", field="consent.care", value=False,
             remedy="Ask for consent first; without it send no case.",
         )  # fmt: skip
-    _check_not_ahead(body.visited_at, now)
+    _check_not_ahead("visited_at", body.visited_at, now)
     return Case(
         id=case_id,
         site=body.site,
@@ -179,15 +187,20 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
 
 def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
     """What an amendment changes, by the names of ``Case.to_json``; nothing that was not sent."""
-    changes = body.changes.model_dump(mode="json", exclude_unset=True)
+    changes = body.changes.model_dump(mode="json", exclude_none=True)
     if body.changes.visited_at is not None:
-        _check_not_ahead(body.changes.visited_at, now)
+        _check_not_ahead("changes.visited_at", body.changes.visited_at, now)
         changes["visited_at"] = utc_text(body.changes.visited_at)
-    return {name: value for name, value in changes.items() if value is not None}
+    if "danger_signs" in changes:
+        changes["danger_signs"] = sorted(set(changes["danger_signs"]))
+    for fact in body.forget:
+        changes.setdefault("subject", {})[fact.removeprefix("subject.")] = None
+    return changes
 
 
-def to_lab_result(result_id: str, body: LabResultIn) -> LabResult:
+def to_lab_result(result_id: str, body: LabResultIn, now: datetime) -> LabResult:
     """The laboratory result that a request speaks of; raises ``Refused`` as ``pallor.lab.read_hb`` does."""
+    _check_not_ahead("taken_at", body.taken_at, now)
     return LabResult(
         id=result_id,
         case_id=body.case_id,
@@ -196,7 +209,13 @@ def to_lab_result(result_id: str, body: LabResultIn) -> LabResult:
         specimen=body.specimen,
         loinc=body.loinc,
         method=body.method,
+        supersedes=body.supersedes,
     )
+
+
+def check_captured_at(captured_at: datetime, now: datetime) -> None:
+    """Raise ``MomentInFuture`` for a photo that was not taken yet."""
+    _check_not_ahead("captured_at", captured_at, now)
 
 
 def to_sha256(header: str, field: str) -> str:
@@ -220,9 +239,9 @@ def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
     return Subject(age, body.sex, body.pregnancy, body.trimester, body.altitude_m)
 
 
-def _check_not_ahead(visited_at: datetime, now: datetime) -> None:
-    if visited_at > now + _MAX_AHEAD:
-        raise VisitInFuture(
-            "the visit lies in the future", field="visited_at", value=utc_text(visited_at),
-            remedy=f"Set the phone's clock (here it is {utc_text(now)}) and send the case again.",
+def _check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
+    if moment > now + _MAX_AHEAD:
+        raise MomentInFuture(
+            "this lies in the future", field=field, value=utc_text(moment),
+            remedy=f"Check the date and the clock it comes from (here it is {utc_text(now)}), and send it again.",
         )  # fmt: skip

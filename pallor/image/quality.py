@@ -4,7 +4,8 @@ Nothing here may refuse a photo for being pale: that would refuse the sickest. S
 which blood hardly absorbs, and glare is white against the region's own colour. Blur is a ratio of fine to coarse
 detail, taken twice: in log luminance, and in log(red / green), where blood writes and uneven light does not. Pale
 tissue has less of both kinds of detail, and the ratio stays; where little blood is left to see, the second ratio is
-that of noise, which is sharp. A photo is blurred only when both say so, so doubt lets it pass.
+that of noise, which is sharp. A photo is blurred only when both say so, so doubt lets it pass. Where there is next to
+no detail at all (a wall, a card, a photo far out of focus) a ratio says nothing, and the photo is refused.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from PIL import Image, ImageFilter
 from pallor.image.decode import Photo
 from pallor.image.preprocess import tight
 
-QUALITY_VERSION = "1"  # travels with each verdict; changes when a measure or a limit does
+QUALITY_VERSION = "2"  # travels with each verdict; changes when a measure or a limit does
 
 RETAKE_WORDS = {
     "region-too-small": "The eyelid is too small in the photo: go closer and take it again.",
@@ -32,6 +33,7 @@ _MIN_RED_LEVEL = 64
 _MAX_CLIPPED_SHARE = 0.80
 _MAX_GLARE_SHARE = 0.10
 _MIN_SHARPNESS = 0.415
+_MIN_DETAIL = 1e-3  # in log luminance, a fraction of what the palest drawn tissue and the softest real photos have
 
 _CLIPPED_FROM = 250
 _WHITE_FROM = 225
@@ -56,6 +58,7 @@ class Quality:
         clipped_share: of pixels whose red is at its limit, 0..1.
         glare_share: of pixels that mirror the lamp, 0..1.
         sharpness: fine over coarse detail; around 0.6 in focus, towards 0.3 when blurred.
+        detail: fine detail in log luminance, root mean square.
     """
 
     reasons: tuple[str, ...]
@@ -64,6 +67,7 @@ class Quality:
     clipped_share: float
     glare_share: float
     sharpness: float
+    detail: float
 
     @property
     def passed(self) -> bool:
@@ -81,6 +85,7 @@ class Quality:
             "clipped_share": round(self.clipped_share, 4),
             "glare_share": round(self.glare_share, 4),
             "sharpness": round(self.sharpness, 4),
+            "detail": round(self.detail, 5),
         }
 
 
@@ -92,32 +97,38 @@ def judge(photo: Photo) -> Quality:
     red_level = float(np.median(red))
     clipped = float(np.mean(red >= _CLIPPED_FROM))
     glare = float(np.mean(white >= max(_WHITE_FROM, float(np.median(white)) + _WHITER_THAN_REGION)))
-    sharpness = _sharpness(photo)
+    sharpness, detail = _sharpness(photo)
     verdicts = {
         "region-too-small": pixels < _MIN_REGION_PIXELS,
         "too-dark": red_level < _MIN_RED_LEVEL,
         "too-bright": clipped > _MAX_CLIPPED_SHARE,
         "glare": glare > _MAX_GLARE_SHARE,
-        "blurred": sharpness < _MIN_SHARPNESS,
+        "blurred": sharpness < _MIN_SHARPNESS or detail < _MIN_DETAIL,
     }
     reasons = tuple(code for code, holds in verdicts.items() if holds)
-    return Quality(reasons, pixels, red_level, clipped, glare, sharpness)
+    return Quality(reasons, pixels, red_level, clipped, glare, sharpness, detail)
 
 
-def _sharpness(photo: Photo) -> float:
+def _sharpness(photo: Photo) -> tuple[float, float]:
+    """Fine over coarse detail, the larger of the two ratios; and fine detail in light by itself."""
     rgb, mask = _at_judged_size(photo)
     core = _without_rim(mask)
     bands = rgb.astype(np.float32)
     red, green, light = (np.log(band + 8) for band in (bands[..., 0], bands[..., 1], bands @ _LUMA))
-    return max(_fine_over_coarse(light, mask, core), _fine_over_coarse(red - green, mask, core))
+    in_light, in_blood = _details(light, mask, core), _details(red - green, mask, core)
+    return max(_ratio(*in_light), _ratio(*in_blood)), in_light[0]
 
 
-def _fine_over_coarse(values: Array, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> float:
-    """Detail of one to two pixels over detail of two to four, in root mean square (differences of Gaussians)."""
+def _details(values: Array, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> tuple[float, float]:
+    """Detail of one to two pixels, and of two to four, in root mean square (differences of Gaussians)."""
     level = values[mask].mean()
     layers = [_smoothed(np.where(mask, values - level, 0), mask, sigma) for sigma in (1.0, 2.0, 4.0)]
-    fine, coarse = (float(np.mean((sharper - softer)[core] ** 2)) for sharper, softer in pairwise(layers))
-    return float(np.sqrt((fine + _TOO_FAINT**2) / (coarse + _TOO_FAINT**2)))
+    fine, coarse = (float(np.sqrt(np.mean((sharper - softer)[core] ** 2))) for sharper, softer in pairwise(layers))
+    return fine, coarse
+
+
+def _ratio(fine: float, coarse: float) -> float:
+    return float(np.hypot(fine, _TOO_FAINT) / np.hypot(coarse, _TOO_FAINT))
 
 
 def _at_judged_size(photo: Photo) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

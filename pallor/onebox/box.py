@@ -81,6 +81,7 @@ def running(
     with claimed(data) as folder:
         broker = prepare_broker(folder.run, load(Settings, environ).valkey_server)
         environ = _environment(environ, folder, world, address, broker)
+        folder.save_environment(environ)
         _fill(Shelf(folder.shelf))
         with _kept(_parts(folder, broker), environ, tell) as keeper:
             tell("starting Valkey and a worker, preparing the database")

@@ -6,11 +6,13 @@
 <root>/logs/          one file a part, JSON lines but for Valkey's own
 <root>/run/           socket and configuration of Valkey, the lock
 <root>/tokens.json    bearer tokens, for the owner alone
+<root>/environment    what the parts were started with, for a shell to read: . <root>/environment
 """
 
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +64,16 @@ class DataFolder:
         if not self.tokens_file.exists():
             return None
         return dict(json.loads(self.tokens_file.read_bytes()))
+
+    @property
+    def environment_file(self) -> Path:
+        return self.root / "environment"
+
+    def save_environment(self, environ: Mapping[str, str]) -> None:
+        """Keep Pallor's settings where a person's shell can read them, to run the parts' own commands."""
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environ.items())]
+        self.environment_file.touch(mode=0o600)
+        self.environment_file.write_text("".join(line for line in lines if line.startswith("export PALLOR_")))
 
     def save_tokens(self, tokens: Mapping[str, str]) -> None:
         self.tokens_file.touch(mode=0o600)

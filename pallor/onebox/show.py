@@ -39,6 +39,7 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         ("data", f"{box.folder.root} (database, photos, labels, releases)"),
         ("logs", f"{box.folder.logs}"),
         ("Valkey", box.broker),
+        ("commands", f". {box.folder.environment_file} && pallor-backend token-list"),
         *((f"token {role}", token) for role, token in (tokens or {}).items()),
         *([] if tokens is not None else [("tokens", saved)]),
     ):

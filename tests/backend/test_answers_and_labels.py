@@ -19,9 +19,14 @@ from tests.support.synthetic import a_good_png
 
 
 @pytest.fixture
-def scored(api):
-    """A case whose photo was answered by release toy-1, which is registered."""
+def toy_1(api):
+    """Release toy-1 is registered."""
     register_release(api.parts.database, api.clock, Release(None, a_manifest(), "sha256:" + "1" * 64), "real")
+
+
+@pytest.fixture
+def scored(api, toy_1):
+    """A case whose photo was answered by release toy-1."""
     case_id, photo_id = api.put_case(), new_id()
     assert api.put_photo(case_id, a_good_png(), photo_id).status_code == 201
     _answer(api, photo_id)
@@ -216,14 +221,21 @@ def _report(api, **facts):
     report_worker(api.parts.database, replace(report, **facts))
 
 
-def test_ready_only_after_a_worker_answered_the_golden_photos(api):
+def test_ready_only_after_a_worker_answered_the_golden_photos(api, toy_1):
     assert api.call("GET", "/health/ready", "admin").status_code == 503
     _report(api)
     ready = api.call("GET", "/health/ready", "admin")
     assert (ready.status_code, ready.json["workers"][0]["max_difference"]) == (200, 0.001)
 
 
-def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api):
+def test_a_release_that_is_not_registered_is_told_with_what_to_do(api):
+    _report(api, release_id="brought-by-hand")
+    ready = api.call("GET", "/health/ready", "admin")
+    assert ready.status_code == 503
+    assert "release-add" in ready.json["faults"][0]
+
+
+def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api, toy_1):
     _report(api, fault="golden photo 3 is 0.2 off")
     faulty = api.call("GET", "/health/ready", "admin")
     assert (faulty.status_code, faulty.json["faults"]) == (503, ["w-1: golden photo 3 is 0.2 off"])
@@ -232,7 +244,7 @@ def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api):
     assert api.call("GET", "/health/ready", "admin").status_code == 503
 
 
-def test_an_older_report_that_arrives_late_changes_nothing(api):
+def test_an_older_report_that_arrives_late_changes_nothing(api, toy_1):
     _report(api)
     _report(api, fault="old trouble", reported_at=NOON)
     assert api.call("GET", "/health/ready", "admin").status_code == 200
@@ -257,3 +269,32 @@ def test_photos_whose_bytes_never_came_are_forgotten_after_a_month(api):
 def test_photo_states_are_the_ones_the_wire_knows(api, scored):
     with api.parts.database.read() as connection:
         assert connection.execute(photos.select()).one().state == "scored"
+
+
+def test_a_wrong_result_is_superseded_and_both_stay_on_record(api, scored):
+    wrong = api.put_result(scored[0], hb={"value": "10.4", "unit": "mmol/L"}).json["result_id"]
+    right = api.put_result(scored[0], hb={"value": "10.4", "unit": "g/dL"}, supersedes=wrong)
+    assert (right.status_code, right.json["supersedes"]) == (201, wrong)
+    label = api.get(f"/cases/{scored[0]}")["label"]
+    assert (label["hb_g_per_l"], label["withheld"], label["lab_result_id"]) == ("104.0", [], right.json["result_id"])
+    assert api.get(f"/lab-results/{wrong}")["hb_unit"] == "mmol/L"
+
+
+def test_a_result_is_corrected_once_and_only_within_its_case(api, scored):
+    wrong = api.put_result(scored[0]).json["result_id"]
+    elsewhere = api.put_result(api.put_case(), supersedes=wrong)
+    assert (elsewhere.status_code, elsewhere.json["code"]) == (422, "cannot-supersede")
+    assert api.put_result(scored[0], supersedes=wrong).status_code == 201
+    assert api.put_result(scored[0], supersedes=wrong).json["code"] == "cannot-supersede"
+
+
+@pytest.mark.parametrize("taken_at", ["2026-07-01T12:00:00Z", "2020-11-01T12:00:00Z"])
+def test_blood_of_another_season_is_not_this_visits(api, scored, taken_at):
+    response = api.put_result(scored[0], taken_at=taken_at)
+    assert (response.status_code, response.json["code"]) == (422, "specimen-of-another-visit")
+
+
+def test_severe_anaemia_in_the_laboratory_refers_at_once(api, scored):
+    api.put_result(scored[0], hb={"value": "6.1", "unit": "g/dL"})
+    advice = api.get(f"/cases/{scored[0]}")["advice"]
+    assert (advice["code"], advice["reasons"]) == ("refer-now", ["severe-anaemia"])

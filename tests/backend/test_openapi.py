@@ -13,9 +13,12 @@ from openapi_spec_validator import validate
 
 from backend.auth import Role, create_token
 from backend.db.engine import Database
+from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
 from pallor.clock import SystemClock
 from pallor.messages import ReportWorker
+from pallor.release.bootstrap import bootstrap_folder
+from pallor.release.shelf import Release
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
 BIN = Path(sys.executable).parent
@@ -59,7 +62,9 @@ def server(migrated_sqlite, tmp_path_factory):
     url = f"sqlite:///{folder}/pallor.db"
     database, clock = Database(url), SystemClock()
     tokens = {role: create_token(database, clock, f"test-{role}", role) for role in Role}
-    report_worker(database, ReportWorker("w-1", "toy-1", "onnxruntime-cpu", 0.0, None, clock.now()))
+    release = Release.open(bootstrap_folder())
+    register_release(database, clock, release, "real")
+    report_worker(database, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -10,6 +10,7 @@ from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import decode
 from tests.support.api import repr_digest, the_fault
+from tests.support.photos import file_of, tissue
 from tests.support.synthetic import a_good_png
 
 
@@ -56,6 +57,22 @@ def test_a_photo_in_many_pieces_is_the_photo(api):
         assert response.headers["Upload-Offset"] == str(end)
         assert response.status_code == (201 if end == len(data) else 202)
     assert response.json["uploaded_sha256"] == sha256_of(data)
+
+
+def test_a_later_piece_need_not_say_the_whole_size_again(api):
+    case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
+    _piece(api, case_id, photo_id, data, 0, 100)
+    rest = {"Repr-Digest": repr_digest(data), "Upload-Offset": "100"}
+    assert api.put_photo(case_id, data[100:], photo_id, headers=rest).status_code == 201
+
+
+def test_photos_that_show_nothing_are_not_taken_for_one_another(api):
+    black = io.BytesIO()
+    Image.new("RGB", (200, 100)).save(black, "PNG")
+    for code in ("A-1", "A-2"):
+        case_id = api.put_case(subject_code=code)
+        api.put_photo(case_id, black.getvalue())
+    assert api.get(f"/cases/{case_id}")["warnings"] == []
 
 
 def test_get_tells_where_to_go_on_and_a_repeated_piece_is_told_too(api):
@@ -122,13 +139,11 @@ def test_the_same_photo_under_another_subject_warns_on_both_cases(api):
 
 
 def test_the_same_photo_re_encoded_still_warns(api):
-    jpeg = io.BytesIO()
-    Image.open(io.BytesIO(a_good_png())).convert("RGB").save(jpeg, "JPEG", quality=92)
-    again = io.BytesIO()
-    Image.open(jpeg).save(again, "PNG")
     one, two = api.put_case(subject_code="A-1"), api.put_case(subject_code="A-2")
-    api.put_photo(one, jpeg.getvalue(), headers={"Content-Type": "image/jpeg"})
-    api.put_photo(two, again.getvalue())
+    jpeg = file_of(tissue(), "JPEG", quality=92)
+    again = file_of(Image.open(io.BytesIO(jpeg)), "PNG")
+    api.put_photo(one, jpeg, headers={"Content-Type": "image/jpeg"})
+    api.put_photo(two, again)
     assert api.get(f"/cases/{one}")["warnings"]
 
 

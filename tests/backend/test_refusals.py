@@ -31,7 +31,7 @@ CASE_REFUSALS = [
     ("a pregnant child", _changed(pregnancy="yes"), "subject-implausible", "subject.pregnancy",
      "yes at 30 months, female"),
     ("no consent", a_case_body(consent={"care": False}), "consent-missing", "consent.care", "False"),
-    ("a visit tomorrow week", a_case_body(visited_at="2026-11-08T12:00:00Z"), "visit-in-future", "visited_at",
+    ("a visit tomorrow week", a_case_body(visited_at="2026-11-08T12:00:00Z"), "moment-in-future", "visited_at",
      "2026-11-08T12:00:00.000Z"),
     ("a moment without a zone", a_case_body(visited_at="2026-11-01T12:00:00"), "request-not-valid", "visited_at",
      "2026-11-01T12:00:00"),
@@ -178,6 +178,15 @@ def test_a_photo_that_cannot_be_used(api, row):
 
 def test_a_photo_of_a_case_that_is_not_here_is_told_so(api):
     assert the_fault(api.put_photo(new_id(), _png()))[:2] == (404, "not-found")
+
+
+def test_what_lies_in_the_future_is_refused(api):
+    case_id = api.put_case()
+    photo = api.put_photo(case_id, _png(), query={"captured_at": "2031-01-01T00:00:00Z"})
+    result = api.put_result(case_id, taken_at="2031-01-01T00:00:00Z")
+    for response, field in ((photo, "captured_at"), (result, "taken_at")):
+        status, code, fault = the_fault(response)
+        assert (status, code, fault["field"]) == (422, "moment-in-future", field)
 
 
 @pytest.mark.parametrize("query", [{"captured_at": "yesterday"}, {"eye": "third"}, {"flash": "on"}])

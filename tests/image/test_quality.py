@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from pallor.image.decode import Photo, decode
 from pallor.image.population import signal_for_auroc
-from pallor.image.quality import QUALITY_VERSION, RETAKE_WORDS, Quality, judge
+from pallor.image.quality import QUALITY_VERSION, RETAKE_WORDS, Quality, _smoothed, judge
 from pallor.image.synthetic import Draw, draw, render
 from tests.support.photos import a_photo, cp_anemic
 
@@ -96,7 +96,7 @@ def test_a_large_photo_is_judged_like_the_same_one_small():
 
 
 def test_every_reason_has_words_for_the_nurse_and_the_verdict_is_json():
-    verdict = Quality(tuple(RETAKE_WORDS), 1, 2.0, 0.5, 0.25, 0.125)
+    verdict = Quality(tuple(RETAKE_WORDS), 1, 2.0, 0.5, 0.25, 0.125, 0.0625)
     assert json.loads(json.dumps(verdict.to_json())) == {
         "version": QUALITY_VERSION,
         "passed": False,
@@ -106,6 +106,7 @@ def test_every_reason_has_words_for_the_nurse_and_the_verdict_is_json():
         "clipped_share": 0.5,
         "glare_share": 0.25,
         "sharpness": 0.125,
+        "detail": 0.0625,
     }
     assert all(words.endswith("take it again.") for words in RETAKE_WORDS.values())
 
@@ -117,6 +118,30 @@ def test_a_single_pixel_is_judged_too():
 def test_nearly_all_real_photos_pass():
     verdicts = [judge(decode(path.read_bytes())) for path in sorted(cp_anemic().glob("*/*.png"))[::4]]
     assert np.mean([verdict.passed for verdict in verdicts]) >= 0.95
+
+
+def test_a_photo_that_shows_nothing_is_refused():
+    """A wall, a card, a lens that hunts: without any detail a ratio of details says nothing."""
+    for colour in ((190, 120, 110), (40, 60, 200), (230, 230, 225)):
+        flat = Photo(np.full((100, 200, 3), colour, np.uint8), np.ones((100, 200), bool))
+        assert not judge(flat).passed
+
+
+def test_a_real_photo_far_out_of_focus_is_refused(real_photos):
+    refused = [not judge(far_out_of_focus(photo)).passed for photo in real_photos]
+    assert np.mean(refused) >= 0.95
+
+
+def far_out_of_focus(photo, sigma=20):
+    bands = np.where(photo.mask[..., None], photo.rgb, 0).astype(np.float32)
+    smooth = [_smoothed(bands[..., c], photo.mask, sigma) for c in range(3)]
+    return Photo(np.stack(smooth, -1).clip(0, 255).astype(np.uint8), photo.mask)
+
+
+@pytest.fixture(scope="module")
+def real_photos():
+    paths = sorted(cp_anemic().glob("*/*.png"))[::30]
+    return [decode(path.read_bytes()) for path in paths]
 
 
 def a_draw() -> Draw:

@@ -6,6 +6,8 @@ import pytest
 
 from pallor.advice import AdviceCode, Clearance, advise
 from pallor.case import DangerSign
+from pallor.lab import read_hb
+from pallor.label import label_of
 from pallor.release.manifest import IntendedUse
 from pallor.subject import Pregnancy
 from tests.support.builders import a_case, a_manifest, a_prediction, a_subject
@@ -70,6 +72,37 @@ def test_the_threshold_itself_is_positive():
     assert advise(a_case(), a_prediction(0.4), a_manifest(), CLEARED).reasons == ("screen-positive",)
 
 
+def _label(g_per_l: str, **facts):
+    return label_of(read_hb(g_per_l, "g/L"), a_subject(**facts))
+
+
+@pytest.mark.parametrize(
+    ("label", "code", "reason"),
+    [
+        (_label("61"), AdviceCode.REFER_NOW, "severe-anaemia"),
+        (_label("61", age_months=3), AdviceCode.REFER_NOW, "severe-anaemia"),
+        (_label("61", altitude_m=5200), AdviceCode.REFER_NOW, "severe-anaemia"),
+        (_label("85"), AdviceCode.FOLLOW_RESULT, "moderate-anaemia"),
+        (_label("104"), AdviceCode.FOLLOW_RESULT, "mild-anaemia"),
+        (_label("104", age_months=3), AdviceCode.FOLLOW_RESULT, "no-criterion"),
+        (_label("130"), AdviceCode.FOLLOW_RESULT, "result-above-cut-off"),
+    ],
+)
+@pytest.mark.parametrize("prediction", [None, NEGATIVE, POSITIVE])
+def test_once_the_laboratory_has_spoken_the_photo_no_longer_counts(label, code, reason, prediction):
+    advice = advise(a_case(), prediction, a_manifest(), CLEARED, label=label)
+    assert (advice.code, advice.reasons, advice.score_shown) == (code, (reason,), False)
+
+
+def test_a_danger_sign_still_refers_at_once_after_a_result():
+    case = a_case(danger_signs=(DangerSign.LETHARGIC,))
+    assert advise(case, None, None, None, label=_label("130")).code is AdviceCode.REFER_NOW
+
+
+def test_a_result_that_is_not_adjusted_for_altitude_says_so():
+    assert "not adjusted" in advise(a_case(), None, None, None, label=_label("104", altitude_m=None)).words
+
+
 EVERY_SITUATION = list(
     itertools.product(
         [a_case(), a_case(age_months=3), a_case(sore_eye=True), a_case(severe_pallor=True), a_case(subject=WOMAN)],
@@ -83,8 +116,12 @@ EVERY_SITUATION = list(
 
 def test_no_advice_ever_says_that_someone_is_well():
     for case, prediction, manifest, clearance, refused in EVERY_SITUATION:
-        words = advise(case, prediction, manifest, clearance, refused_photos=refused).words.lower()
-        assert not any(word in words for word in ("normal", "not anaemic", "healthy", "no anaemia", "is well", "fine"))
+        for label in (None, _label("130"), _label("61"), _label("130", age_months=3)):
+            advice = advise(case, prediction, manifest, clearance, label=label, refused_photos=refused)
+            words = advice.words.lower()
+            assert not any(
+                word in words for word in ("normal", "not anaemic", "healthy", "no anaemia", "is well", "fine")
+            )
 
 
 def test_without_clearance_the_field_never_sees_a_score():

@@ -129,10 +129,13 @@ def upgrade() -> None:
         sa.Column("specimen", sa.String(length=16), nullable=False),
         sa.Column("loinc", sa.String(length=16), nullable=True),
         sa.Column("method", sa.String(length=64), nullable=True),
+        sa.Column("supersedes", sa.String(length=36), nullable=True),
         sa.Column("received_at", backend.db.tables.Moment(timezone=True), nullable=False),
         sa.Column("received_by", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_lab_results_case_id")),
+        sa.ForeignKeyConstraint(["supersedes"], ["lab_results.id"], name=op.f("fk_lab_results_supersedes")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lab_results")),
+        sa.UniqueConstraint("supersedes", name=op.f("uq_lab_results_supersedes")),
     )
     with op.batch_alter_table("lab_results", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_lab_results_case_id"), ["case_id"], unique=False)

@@ -1,0 +1,47 @@
+"""The same photograph under two subjects: two people were mixed up, or one photo was sent for both."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from backend.db.engine import Database
+from backend.db.tables import cases, photos, same_photo_warnings
+from backend.services.records import case_row
+from pallor.clock import Clock
+from pallor.image.fingerprint import NEAR_BITS, bands, hamming
+
+
+def warn_of_same_photo(
+    database: Database, tx: Connection, clock: Clock, case_id: str, photo_id: str, perceptual: str
+) -> list[str]:
+    """Note every photo of another subject that is the same photograph; the cases that hold one."""
+    mine = case_row(tx, case_id)
+    alike = [photos.c[f"band{i}"] == part for i, part in enumerate(bands(perceptual))]
+    someone_else = (cases.c.site != mine.site) | (cases.c.subject_code != mine.subject_code)
+    query = (
+        select(photos.c.id, photos.c.case_id, photos.c.perceptual_hash)
+        .join(cases, cases.c.id == photos.c.case_id)
+        .where(alike[0] | alike[1] | alike[2] | alike[3], photos.c.id != photo_id, someone_else)
+    )
+    found = [
+        (row.id, row.case_id, apart)
+        for row in tx.execute(query)
+        if (apart := hamming(perceptual, row.perceptual_hash)) <= NEAR_BITS
+    ]
+    for other_id, _, apart in found:
+        for one, two in ((photo_id, other_id), (other_id, photo_id)):
+            row = {"photo_id": one, "other_photo_id": two, "bits_apart": apart, "noticed_at": clock.now()}
+            database.insert_once(tx, same_photo_warnings, row)
+    return sorted({other for _, other, _ in found} - {case_id})
+
+
+def same_photo_cases(connection: Connection, photo_ids: Iterable[str]) -> list[str]:
+    """The cases of other subjects that hold the same photograph as one of these photos."""
+    other = photos.alias()
+    query = (
+        select(other.c.case_id)
+        .join(same_photo_warnings, same_photo_warnings.c.other_photo_id == other.c.id)
+        .where(same_photo_warnings.c.photo_id.in_(list(photo_ids)))
+        .distinct()
+    )
+    return sorted(connection.execute(query).scalars())

@@ -1,0 +1,151 @@
+"""A photo whose bytes are all here is checked, judged, re-encoded without metadata, stored, and sent to be scored."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from backend.db.engine import Database
+from backend.db.tables import photos, upload_pieces
+from backend.queue import Send
+from backend.services.audit import write_audit
+from backend.services.derive_label import derive_label
+from backend.services.records import note_change
+from backend.services.same_photo import warn_of_same_photo
+from pallor.clock import Clock
+from pallor.digest import hex_of, sha256_of
+from pallor.errors import Refused
+from pallor.image.decode import Limits, Photo, decode, encode
+from pallor.image.fingerprint import bands, perceptual_hash
+from pallor.image.quality import Quality, judge
+from pallor.messages import PredictCase
+from pallor.store.port import ObjectStore
+
+
+class ChecksumMismatch(Refused):
+    """All bytes are there, but they are not the ones that were promised."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the phone says of a photo before its bytes: enough to know a repeat, and a whole, when it sees one.
+
+    ``bytes``: of the whole photo; None for a piece that does not say, then what was said before counts.
+    """
+
+    case_id: str
+    photo_id: str
+    uploaded_sha256: str
+    bytes: int | None
+    media_type: str
+    captured_at: datetime
+    eye: str | None
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The parts a photo passes on its way in."""
+
+    database: Database
+    store: ObjectStore
+    clock: Clock
+    send: Send
+    limits: Limits
+    label_table: str
+
+
+def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
+    """Take a complete photo in; False when another request has just done so.
+
+    Raises:
+        ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``: nothing of the photo is kept.
+        StoreUnavailable: its bytes are kept, to be taken in later.
+    """
+    data = _assembled(intake.database, photo.photo_id)
+    if data is None:
+        return False
+    try:
+        _check_digest(photo, data)
+        image = decode(data, declared_type=photo.media_type, limits=intake.limits)
+    except Refused:
+        _forget(intake.database, photo.photo_id)
+        raise
+    stored, quality = encode(image), judge(image)
+    stored_sha256 = sha256_of(stored)
+    intake.store.put(image_key(stored_sha256), stored)
+    with intake.database.write() as tx:
+        if not _record(intake, tx, photo, stored_sha256, image, quality, by):
+            return False
+    if quality.passed:
+        intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
+    return True
+
+
+def image_key(stored_sha256: str) -> str:
+    """Where a stored photo lies: ``images/<aa>/<sha256>.png``."""
+    bare = hex_of(stored_sha256)
+    return f"images/{bare[:2]}/{bare}.png"
+
+
+def message_for(case_id: str, photo_id: str, stored_sha256: str) -> PredictCase:
+    return PredictCase(case_id, photo_id, stored_sha256, image_key(stored_sha256))
+
+
+def _assembled(database: Database, photo_id: str) -> bytes | None:
+    """All pieces of a photo, joined; None when it is no longer uploading."""
+    pieces = select(upload_pieces.c.data).where(upload_pieces.c.photo_id == photo_id).order_by(upload_pieces.c.offset)
+    with database.read() as connection:
+        state = connection.execute(select(photos.c.state).where(photos.c.id == photo_id)).scalar()
+        return b"".join(connection.execute(pieces).scalars()) if state == "uploading" else None
+
+
+def _check_digest(photo: Declaration, data: bytes) -> None:
+    found = sha256_of(data)
+    if found != photo.uploaded_sha256:
+        raise ChecksumMismatch(
+            f"the {len(data)} bytes that arrived have the digest {found}", field="Repr-Digest",
+            value=photo.uploaded_sha256,
+            remedy="Send the photo again from byte 0; a first piece must name the whole size in Upload-Length.",
+        )  # fmt: skip
+
+
+def _record(
+    intake: Intake, tx: Connection, photo: Declaration, stored_sha256: str, image: Photo, quality: Quality, by: str
+) -> bool:
+    """Write down what became of the photo; False when another request was first."""
+    now = intake.clock.now()
+    # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
+    perceptual = perceptual_hash(image) if quality.passed else None
+    facts: dict[str, Any] = {
+        "state": "waiting" if quality.passed else "refused",
+        "refusal": None if quality.passed else "photo-quality",
+        "quality": quality.to_json(),
+        "stored_sha256": stored_sha256,
+        "perceptual_hash": perceptual,
+        "received_at": now,
+        "sent_at": now if quality.passed else None,
+        **{f"band{i}": band for i, band in enumerate(bands(perceptual) if perceptual else ())},
+    }
+    unseen = (photos.c.id == photo.photo_id) & (photos.c.state == "uploading")
+    if tx.execute(update(photos).where(unseen).values(facts)).rowcount == 0:
+        return False
+    tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.photo_id))
+    note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
+    said = {"uploaded_sha256": photo.uploaded_sha256, "stored_sha256": stored_sha256, "refusal": facts["refusal"]}
+    write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
+    warned = []
+    if perceptual is not None:
+        warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, perceptual)
+    for case_id in warned:
+        note_change(tx, intake.clock, "photo", photo.photo_id, case_id)
+    for case_id in (*warned, photo.case_id):
+        derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
+    return True
+
+
+def _forget(database: Database, photo_id: str) -> None:
+    """Drop a photo that cannot be used, so that its id is free for the next try."""
+    with database.write() as tx:
+        tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo_id))
+        tx.execute(delete(photos).where(photos.c.id == photo_id, photos.c.state == "uploading"))
