@@ -6,7 +6,7 @@ source as well.
 
 from pathlib import Path
 
-BOOTSTRAP_DIGEST = "sha256:d07e693b9964ad9f8c96f17e1947a0b3520a5cc05c89b600c0a8749d5d9d0978"
+BOOTSTRAP_DIGEST = "sha256:392b08dbad01579fff400a302b7220f4288a581cdce17bd94907349611cbcd18"
 
 
 def bootstrap_folder() -> Path:
