@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from flask import Flask, Response, g, request
 from flask_openapi import Info, OpenAPI
+from werkzeug.exceptions import HTTPException
 
 from backend.api.admin import admin_api
 from backend.api.field import field_api
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 _PUBLIC = ("openapi", "swagger", "page")  # the API document and the page hold no data
 _MAX_JSON_BYTES = 64 * 1024
 _DRAIN_BYTES = 64 * 1024 * 1024
+_DRAIN_SECONDS = 10
 
 
 class RouteWithoutRule(RuntimeError):
@@ -85,7 +87,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
     def _finish(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        if response.status_code >= HTTPStatus.BAD_REQUEST:
+        if response.status_code >= HTTPStatus.BAD_REQUEST and "caller" in g:
             _drain()
         log.info("answered", extra=_told(response))
         return response
@@ -111,14 +113,25 @@ def _check_json() -> None:
             "this route takes JSON", field="Content-Type", value=request.mimetype or None,
             remedy="Send Content-Type: application/json.",
         )  # fmt: skip
-    strict_json(request.get_data())
+    try:
+        data = request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # a malformed chunk, a cut connection
+        raise BodyTypeRefused(
+            "the body broke off", field="body", value="(not repeated)", remedy="Send the request again."
+        ) from error
+    strict_json(data)
 
 
 def _drain() -> None:
-    """Read what is left of a refused body: a client that is still sending sees a reset instead of the refusal."""
-    left = min(request.content_length or 0, _DRAIN_BYTES)
+    """Read what is left of a refused body: a client that is still sending sees a reset instead of the refusal.
+
+    Only for those whose token is known, and not for ever: strangers must not hold a thread.
+    """
+    left, until = min(request.content_length or 0, _DRAIN_BYTES), time.monotonic() + _DRAIN_SECONDS
     try:
-        while left > 0 and (piece := request.environ["wsgi.input"].read(min(left, 65536))):
+        while left > 0 and time.monotonic() < until and (piece := request.environ["wsgi.input"].read(min(left, 65536))):
             left -= len(piece)
     except OSError:
         return

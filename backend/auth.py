@@ -100,7 +100,7 @@ def caller_of(database: Database, authorization: str | None) -> Caller:
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise TokenMissing(
-            "no bearer token", field="Authorization", value=scheme or None,
+            "no bearer token", field="Authorization", value="(hidden)" if authorization else None,
             remedy="Send 'Authorization: Bearer <token>'; an administrator makes one with: pallor-backend token-add",
         )  # fmt: skip
     # A token holds 256 random bits, so a plain hash cannot be searched backwards and looking it up leaks nothing.

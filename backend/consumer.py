@@ -31,7 +31,7 @@ def register(app: Celery, database: Database, clock: Clock, label_table: str) ->
     @app.task(name=ReportWorker.NAME, **again)
     def report(payload: dict[str, Any]) -> None:
         if (message := _read(ReportWorker, payload)) is not None:
-            report_worker(database, message)
+            report_worker(database, clock, message)
 
 
 def _read(kind: type[Message], payload: Any) -> Message | None:

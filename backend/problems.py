@@ -33,6 +33,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
 _HIDDEN = ("subject_code", "reason")
+_TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type")
 _RETRY_AFTER_SECONDS = "5"
 
 
@@ -126,10 +127,13 @@ def strict_json(data: bytes) -> Any:
         raise ValueError(f"{word} is not JSON")
 
     try:
-        return json.loads(data, parse_constant=refuse)
+        found = json.loads(data, parse_constant=refuse, object_pairs_hook=_object)
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+        return found
     except (ValueError, RecursionError) as error:
         raise BodyNotJson(
-            f"the body is not JSON: {error}", field="body", value=data[:60].decode(errors="replace"),
+            f"the body is not JSON: {error}", field="body", value=f"{len(data)} bytes, not repeated",
             remedy="Send UTF-8 JSON with Content-Type: application/json.",
         ) from error  # fmt: skip
 
@@ -137,7 +141,9 @@ def strict_json(data: bytes) -> Any:
 def _fault(error: dict[str, Any]) -> Fault:
     field = ".".join(str(part) for part in error["loc"]) or "body"
     hidden = any(name in error["loc"] for name in _HIDDEN)
-    value = "(not repeated)" if hidden else shortened(_brief(error["input"]))
+    # Text under a name we do not know, or where an object belongs, may be a person's: it is not repeated.
+    hidden = hidden or (isinstance(error["input"], str) and error["type"] in _TEXT_OUT_OF_PLACE)
+    value = "(text, not repeated)" if hidden else shortened(_brief(error["input"]))
     if error["type"] == "missing":
         value = "nothing"
     remedy = {
@@ -149,3 +155,11 @@ def _fault(error: dict[str, Any]) -> Fault:
 
 def _brief(value: Any) -> Any:
     return f"{type(value).__name__} of {len(value)}" if isinstance(value, (dict, list)) else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose names are all different: of two haemoglobins under one name, which was meant?"""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names the same field twice")
+    return found

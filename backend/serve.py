@@ -24,7 +24,7 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
             "graceful_timeout": 10,
             "keepalive": 30,
             "limit_request_line": 8190,
-            "loglevel": "warning",
+            "loglevel": "error",  # its warnings repeat malformed requests word by word, tokens and names in them
             "control_socket_disable": True,
             "logger_class": _JsonLog,
         },

@@ -52,13 +52,16 @@ def advise(
     clearance: Clearance | None,
     *,
     label: Label | None = None,
+    results_disagree: bool = False,
     refused_photos: int = 0,
     waiting_photos: int = 0,
 ) -> Advice:
     """Decide what may be said about a case.
 
     Args:
-        label: what the laboratory's value means, when it is in: then the photo no longer counts.
+        label: what the laboratory's value means, when it is in: then the photo no longer counts. Of several values that
+            stand, the lowest.
+        results_disagree: several values stand and are not the same.
         prediction: the shown answer, None while there is none.
         manifest: of the release that gave it; None when this server does not know that release.
         clearance: for that release, None while it is investigational.
@@ -69,7 +72,7 @@ def advise(
     if danger:
         return Advice(AdviceCode.REFER_NOW, "Refer now. Do not wait for a score or a result.", danger)
     if label is not None:
-        return _with_result(label)
+        return _with_result(label, results_disagree)
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
     doubts = _doubts(case, prediction, manifest, clearance)
@@ -89,10 +92,13 @@ def _danger(case: Case) -> tuple[str, ...]:
     return (*signs, "severe-pallor") if case.severe_pallor else signs
 
 
-def _with_result(label: Label) -> Advice:
+def _with_result(label: Label, results_disagree: bool) -> Advice:
     """The blood has been tested: its result decides, also where it says nothing clear."""
     if label.severity is Severity.SEVERE or label.adjusted_g_per_l < CRITICAL_G_PER_L:
         return Advice(AdviceCode.REFER_NOW, "The laboratory found severe anaemia. Refer now.", ("severe-anaemia",))
+    if results_disagree:
+        words = "The laboratory's values disagree: ask the laboratory and a clinician which one stands."
+        return Advice(AdviceCode.FOLLOW_RESULT, words, ("conflicting-results",))
     altitude = "" if label.altitude_adjusted else " The value is not adjusted for altitude."
     if label.severity is None:
         words = "The laboratory's value is here, but no cut-off fits this person: ask a clinician." + altitude

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.connection import Connection
 
@@ -55,7 +56,11 @@ class _LoudRequest(Request):  # type: ignore[misc]  # celery is untyped
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "connection_errors": ()})
+        try:
+            super().__init__(*args, **{**options, "connection_errors": ()})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Celery puts an invalid task aside. Any other error here would end the process, and then the next one.
+            raise InvalidTaskError(str(error)) from error
 
 
 def _leave_logging_alone(**_: Any) -> None:

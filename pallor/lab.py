@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from pallor.errors import Refused, shortened
@@ -49,7 +49,7 @@ class LoincUnitMismatch(Refused):
 
 @dataclass(frozen=True)
 class Hb:
-    """A haemoglobin value: as reported (``value`` ``unit``) and in g/L, rounded to 0.1."""
+    """A haemoglobin value: as reported (``value`` ``unit``) and in g/L."""
 
     value: str
     unit: str
@@ -112,13 +112,19 @@ def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = 
             "not a plain decimal number", field="hb.value", value=text,
             remedy="Write digits with a point, such as 10.4; no comparison signs, no words, no exponent.",
         )  # fmt: skip
-    g_per_l = (Decimal(text) * factor).quantize(Decimal("0.1"))
+    g_per_l = _tidy(Decimal(text) * factor)
     if not MIN_G_PER_L <= g_per_l <= MAX_G_PER_L:
         raise HbImplausible(
             f"{text} {unit} is {g_per_l} g/L, outside {MIN_G_PER_L} to {MAX_G_PER_L} g/L",
             field="hb.value", value=f"{text} {unit}", remedy=_perhaps_another_unit(text, unit),
         )  # fmt: skip
     return Hb(value=text, unit=unit, g_per_l=g_per_l)
+
+
+def _tidy(g_per_l: Decimal) -> Decimal:
+    """To 0.1 g/L where that loses nothing, else to 0.01 and downwards: 109.96 must not become 110, above a cut-off."""
+    tenths = g_per_l.quantize(Decimal("0.1"))
+    return tenths if tenths == g_per_l else g_per_l.quantize(Decimal("0.01"), ROUND_DOWN)
 
 
 def _check_loinc(loinc: str | None) -> None:

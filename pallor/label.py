@@ -73,18 +73,6 @@ def label_of(hb: Hb, subject: Subject, table: str = DEFAULT_TABLE) -> Label:
     return Label(table, None, None, adjusted, known_altitude, why_not)
 
 
-def label_from_record(record: Mapping[str, Any]) -> Label:
-    """A label as a label record keeps it."""
-    return Label(
-        table=record["table"],
-        group=record["group"],
-        severity=None if record["severity"] is None else Severity(record["severity"]),
-        adjusted_g_per_l=Decimal(record["adjusted_g_per_l"]),
-        altitude_adjusted=record["altitude"] == "adjusted",
-        no_criterion=record["no_criterion"],
-    )
-
-
 def table_source(table: str) -> str:
     """Where a table's numbers come from; raises ``LabelTableUnknown``."""
     return str(_table(table)["source"])

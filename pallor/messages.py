@@ -83,6 +83,9 @@ class RecordPrediction:
                 raise ValueError("exactly one of prediction and refusal must be set")
             if not is_id(message.photo_id):
                 raise ValueError("photo_id must be a UUID")
+            inner = message.prediction
+            if inner and (inner.photo_id, inner.release_id) != (message.photo_id, message.release_id):
+                raise ValueError("the prediction is of another photo or release than the message")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MessageUnreadable(f"{cls.NAME}: {error!r}") from error
         return message

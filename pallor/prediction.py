@@ -47,6 +47,7 @@ class Prediction:
             **{
                 **data,
                 "probability": probability,
+                "seconds": float(data["seconds"]),
                 "cam": tuple(tuple(float(v) for v in row) for row in data["cam"]),
                 "embedding": tuple(float(v) for v in data["embedding"]),
                 "engine": Engine(**data["engine"]),

@@ -2,7 +2,6 @@
 
 from flask import Response, request
 from flask_openapi import APIBlueprint
-from werkzeug.exceptions import ClientDisconnected
 
 from backend.api import show
 from backend.api.parts import Parts, answers, caller, shown
@@ -80,6 +79,11 @@ def field_api(parts: Parts) -> APIBlueprint:
                 f"the photo is larger than {limits.max_bytes:,} bytes", field="Upload-Length", value=f"{said:,} bytes",
                 remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
             )  # fmt: skip
+        if header.upload_length is None and "Transfer-Encoding" in request.headers:
+            raise received.UploadLengthMissing(
+                "a chunked body does not say how long the photo is", field="Upload-Length", value=None,
+                remedy="Send Upload-Length, the size of the whole photo in bytes.",
+            )  # fmt: skip
         data, whole = _body(limits.max_bytes)
         if whole and header.content_digest is not None:
             _check_piece(header.content_digest, data)
@@ -87,7 +91,7 @@ def field_api(parts: Parts) -> APIBlueprint:
             case_id=path.case_id,
             photo_id=path.photo_id,
             uploaded_sha256=received.to_sha256(header.repr_digest, "Repr-Digest"),
-            bytes=_whole_size(header, len(data) if whole else request.content_length),
+            bytes=_whole_size(header, request.content_length),
             media_type=request.mimetype,
             captured_at=query.captured_at,
             eye=query.eye,
@@ -171,6 +175,8 @@ def _body(max_bytes: int) -> tuple[bytes, bool]:
                     f"the photo is larger than {max_bytes:,} bytes", field="body", value=f"over {max_bytes:,} bytes",
                     remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
                 )  # fmt: skip
-    except (ClientDisconnected, OSError):
+    except PhotoTooLarge:
+        raise
+    except Exception:  # whatever ends the stream early (a cut, a malformed chunk), what came before it is good
         return bytes(data), False
     return bytes(data), True

@@ -15,6 +15,8 @@ from pallor.errors import Unavailable
 # country's screening makes tens in a second.
 _WRITER_LOCK = 7_255_671
 _BUSY_SECONDS = 20
+# A host that dies inside a transaction must not stop all writers for ever.
+_PATIENCE = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s"
 
 
 class DatabaseUnavailable(Unavailable):
@@ -29,7 +31,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url, pool_pre_ping=True, **_options(url))
+        self.engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **_options(url))
         if self.is_sqlite:
             _teach_sqlite_transactions(self.engine)
 
@@ -68,7 +70,7 @@ class Database:
 def _options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    return {"pool_size": 8, "connect_args": {"connect_timeout": 5}}
+    return {"pool_size": 8, "connect_args": {"connect_timeout": 5, "options": _PATIENCE}}
 
 
 def _teach_sqlite_transactions(engine: Engine) -> None:

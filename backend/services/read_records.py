@@ -13,7 +13,8 @@ from backend.services.records import case_of, not_found
 from backend.services.same_photo import same_photo_cases
 from pallor.advice import Advice, advise
 from pallor.case import Case, Status, status_of
-from pallor.label import label_from_record
+from pallor.lab import Hb, read_hb
+from pallor.label import label_of
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 
@@ -119,7 +120,14 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     for photo in connection.execute(select(photos).where(photos.c.case_id.in_(ids)).order_by(photos.c.declared_at)):
         photos_of[photo.case_id].append(photo)
     answers = _shown_answers(connection, ids)
-    label_of = _newest_labels(connection, ids)
+    newest_label = _newest_labels(connection, ids)
+    standing = _standing_values(connection, ids)
+    disagreeing = {case_id for case_id, values in standing.items() if len({hb.g_per_l for hb in values}) > 1}
+    lowest = {
+        row.id: label_of(min(standing[row.id], key=lambda hb: hb.g_per_l), case_of(row).subject, label.record["table"])
+        for row in rows
+        if (label := newest_label.get(row.id)) is not None
+    }
     amended = set(connection.execute(select(amendments.c.case_id).where(amendments.c.case_id.in_(ids))).scalars())
     manifests: dict[str, Manifest | None] = {}
     views = []
@@ -137,7 +145,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                 row=row,
                 case=case,
                 status=status_of(
-                    confirmed=row.id in label_of,
+                    confirmed=row.id in newest_label,
                     scored=prediction is not None,
                     refused_photos=refused,
                     waiting_photos=waiting,
@@ -148,12 +156,13 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                     prediction,
                     manifests[prediction.release_id] if prediction else None,
                     None,  # clearances are signed; until there are any, no release is cleared
-                    label=label_from_record(label.record) if (label := label_of.get(row.id)) else None,
+                    label=lowest.get(row.id),
+                    results_disagree=row.id in disagreeing,
                     refused_photos=refused,
                     waiting_photos=waiting,
                 ),
                 photos=[(photo, same_photo_cases(connection, [photo.id])) for photo in photos_of[row.id]],
-                label=label_of.get(row.id),
+                label=newest_label.get(row.id),
                 amended=row.id in amended,
             )
         )
@@ -177,3 +186,13 @@ def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row
     newest = ~select(later.c.id).where(later.c.supersedes == labels.c.id).exists()
     query = select(labels).where(labels.c.case_id.in_(case_ids), newest)
     return {row.case_id: row for row in connection.execute(query)}
+
+
+def _standing_values(connection: Connection, case_ids: list[str]) -> dict[str, list[Hb]]:
+    """For each case every haemoglobin that no other result supersedes."""
+    later = lab_results.alias()
+    stands = ~select(later.c.id).where(later.c.supersedes == lab_results.c.id).exists()
+    found: dict[str, list[Hb]] = defaultdict(list)
+    for row in connection.execute(select(lab_results).where(lab_results.c.case_id.in_(case_ids), stands)):
+        found[row.case_id].append(read_hb(row.value, row.unit, row.loinc))
+    return found

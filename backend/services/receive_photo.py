@@ -55,8 +55,11 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         if row.state != "uploading":
             return False
         held = _held_bytes(tx, photo.photo_id)
-        _keep(tx, row, held, offset, data)
-        complete = whole and held + len(data) == row.bytes
+        if held == row.bytes and offset + len(data) <= held:
+            complete = whole  # every byte was here already: a repeat, or the end of one that was interrupted
+        else:
+            _keep(tx, row, held, offset, data)
+            complete = whole and held + len(data) == row.bytes
     return complete and take_in(intake, photo, by=by)
 
 

@@ -19,20 +19,19 @@ class Readiness:
     faults: tuple[str, ...]
 
 
-def report_worker(database: Database, report: ReportWorker) -> None:
-    """Keep a worker's newest report; an older one that arrives late changes nothing."""
+def report_worker(database: Database, clock: Clock, report: ReportWorker) -> None:
+    """Keep a worker's newest report, at the time it came: a board without a clock battery may believe in any year."""
     row = {
         "worker": report.worker,
         "release_id": report.release_id,
         "engine_flavour": report.engine_flavour,
         "max_difference": report.max_difference,
         "fault": report.fault,
-        "reported_at": report.reported_at,
+        "reported_at": clock.now(),
     }
     with database.write() as tx:
         if not database.insert_once(tx, workers, row):
-            older = (workers.c.worker == report.worker) & (workers.c.reported_at < report.reported_at)
-            tx.execute(workers.update().where(older).values(row))
+            tx.execute(workers.update().where(workers.c.worker == report.worker).values(row))
 
 
 def readiness(database: Database, clock: Clock, active_release: str | None, fresh_seconds: float) -> Readiness:

@@ -1,7 +1,11 @@
 """A case arrives: once, however often it is sent."""
 
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
 from backend.db.engine import Database
-from backend.db.tables import cases
+from backend.db.tables import amendments, cases
 from backend.services.audit import write_audit
 from backend.services.records import ContentDiffers, case_row, note_change
 from pallor.case import Case, differences
@@ -31,5 +35,12 @@ def submit_case(database: Database, clock: Clock, case: Case, *, by: str) -> boo
         there = case_row(tx, case.id)
         # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
         if there.submitted_digest != case.digest():
-            raise ContentDiffers("case_id", case.id, differences(there.facts, case.to_json()))
+            raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
         return False
+
+
+def _submitted(tx: Connection, there: Row[Any]) -> dict[str, Any]:
+    """The facts as they first came: those before the first amendment."""
+    first = select(amendments.c.before).where(amendments.c.case_id == there.id).order_by(amendments.c.made_at).limit(1)
+    facts: dict[str, Any] = tx.execute(first).scalar() or there.facts
+    return facts

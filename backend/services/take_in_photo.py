@@ -1,6 +1,7 @@
 """A photo whose bytes are all here is checked, judged, re-encoded without metadata, stored, and sent to be scored."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +17,13 @@ from backend.services.same_photo import warn_of_same_photo
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
 from pallor.errors import Refused
-from pallor.image.decode import Limits, Photo, decode, encode
+from pallor.image.decode import Limits, decode, encode
 from pallor.image.fingerprint import bands, perceptual_hash
 from pallor.image.quality import Quality, judge
 from pallor.messages import PredictCase
 from pallor.store.port import ObjectStore
+
+_PHOTOS_AT_ONCE = 2
 
 
 class ChecksumMismatch(Refused):
@@ -53,6 +56,8 @@ class Intake:
     send: Send
     limits: Limits
     label_table: str
+    # Decoding a hostile photo can take hundreds of megabytes: a process does a few at a time, the rest wait their turn.
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_PHOTOS_AT_ONCE))
 
 
 def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
@@ -67,15 +72,19 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
         return False
     try:
         _check_digest(photo, data)
-        image = decode(data, declared_type=photo.media_type, limits=intake.limits)
+        with intake.turns:
+            image = decode(data, declared_type=photo.media_type, limits=intake.limits)
+            stored, quality = encode(image), judge(image)
+            # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
+            perceptual = perceptual_hash(image) if quality.passed else None
+            del image
     except Refused:
         _forget(intake.database, photo.photo_id)
         raise
-    stored, quality = encode(image), judge(image)
     stored_sha256 = sha256_of(stored)
     intake.store.put(image_key(stored_sha256), stored)
     with intake.database.write() as tx:
-        if not _record(intake, tx, photo, stored_sha256, image, quality, by):
+        if not _record(intake, tx, photo, stored_sha256, perceptual, quality, by):
             return False
     if quality.passed:
         intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
@@ -111,12 +120,16 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
 
 
 def _record(
-    intake: Intake, tx: Connection, photo: Declaration, stored_sha256: str, image: Photo, quality: Quality, by: str
+    intake: Intake,
+    tx: Connection,
+    photo: Declaration,
+    stored_sha256: str,
+    perceptual: str | None,
+    quality: Quality,
+    by: str,
 ) -> bool:
     """Write down what became of the photo; False when another request was first."""
     now = intake.clock.now()
-    # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
-    perceptual = perceptual_hash(image) if quality.passed else None
     facts: dict[str, Any] = {
         "state": "waiting" if quality.passed else "refused",
         "refusal": None if quality.passed else "photo-quality",

@@ -22,7 +22,7 @@ def read_cursor(text: str | None, parts: int) -> list[str] | None:
         found = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True).decode().split("|")
     except (UnicodeError, binascii.Error):
         found = []
-    return found if len(found) == parts else _refuse_cursor(text)
+    return found if len(found) == parts and all(part.isprintable() for part in found) else _refuse_cursor(text)
 
 
 def read_moment_cursor(text: str | None) -> tuple[datetime, str] | None:
@@ -39,7 +39,7 @@ def read_number_cursor(text: str | None) -> int:
     parts = read_cursor(text, 1)
     if parts is None:
         return 0
-    return int(parts[0]) if re.fullmatch(r"[0-9]{1,18}", parts[0]) else _refuse_cursor(text)
+    return int(parts[0]) if re.fullmatch(r"[0-9]{1,9}", parts[0]) else _refuse_cursor(text)
 
 
 def show_cursor(*parts: str) -> str:

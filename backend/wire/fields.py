@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictStr, WithJsonSchema
 
 from pallor.clock import parse_utc, utc_text
 from pallor.ids import is_id
@@ -50,6 +50,12 @@ def _reported(value: Any) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError("text without control characters is expected")
+    return value
+
+
 def _uuid(value: Any) -> Any:
     if not (isinstance(value, str) and is_id(value)):
         raise ValueError("a UUID in lower case is expected, such as 1b4e28ba-2fa1-4d2b-a3f5-0c9d1f4a7e11")
@@ -67,6 +73,7 @@ Reported = Annotated[
     BeforeValidator(_reported),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": _MAX_REPORTED}, {"type": "number"}]}),
 ]
+Plain = Annotated[StrictStr, BeforeValidator(_plain)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
 Trimester = Annotated[Whole, Field(ge=1, le=3)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from backend.wire.fields import Age, Altitude, Count, Id, Moment, Reported, Site, Trimester, Wire
+from backend.wire.fields import Age, Altitude, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
 from pallor.clock import utc_text
 from pallor.errors import Refused
@@ -16,6 +16,7 @@ from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
 
 # Phones' clocks are wrong by hours more often than by years; what is from the day after tomorrow is a wrong clock.
 _MAX_AHEAD = timedelta(hours=36)
+_ASKED_FROM_MONTHS = 10 * 12  # from here on pregnancy is a question, and silence is no answer
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -25,6 +26,10 @@ class MomentInFuture(Refused):
 
 class AgeAmbiguous(Refused):
     """The age is given in both ways, or in none."""
+
+
+class UploadLengthMissing(Refused):
+    """Without a length nobody can tell a photo from a part of one."""
 
 
 class DigestUnreadable(Refused):
@@ -62,7 +67,9 @@ class SubjectIn(Wire):
     age_months: Age | None = None
     birth_month: StrictStr | None = Field(default=None, max_length=7, description="YYYY-MM", examples=["2024-05"])
     sex: Sex
-    pregnancy: Pregnancy = Pregnancy.NO
+    pregnancy: Pregnancy | None = Field(
+        default=None, description="Left out: `no` for males and below 10 years, else `unknown`"
+    )
     trimester: Trimester | None = Field(default=None, description="Only with pregnancy `yes`")
     altitude_m: Altitude | None = Field(
         default=None, description="Altitude of residence in metres; leave out when not known"
@@ -120,7 +127,7 @@ class PhotoHeaders(BaseModel):
 
 class HbIn(Wire):
     value: Reported = Field(description="As the analyser printed it; text keeps every digit", examples=["10.4"])
-    unit: StrictStr | None = Field(default=None, max_length=16, description="`g/L`, `g/dL` or `mmol/L`; never guessed")
+    unit: Plain | None = Field(default=None, max_length=16, description="`g/L`, `g/dL` or `mmol/L`; never guessed")
 
 
 class LabResultIn(Wire):
@@ -128,8 +135,8 @@ class LabResultIn(Wire):
     hb: HbIn
     taken_at: Moment = Field(description="When the blood was drawn")
     specimen: Specimen = Specimen.UNKNOWN
-    loinc: StrictStr | None = Field(default=None, max_length=16, examples=["718-7"])
-    method: StrictStr | None = Field(default=None, max_length=64, description="The analyser or method")
+    loinc: Plain | None = Field(default=None, max_length=16, examples=["718-7"])
+    method: Plain | None = Field(default=None, max_length=64, description="The analyser or method")
     supersedes: Id | None = Field(default=None, description="The result of the same case that this one corrects")
 
 
@@ -161,7 +168,7 @@ class AmendmentIn(Wire):
     forget: list[Literal["subject.altitude_m", "subject.trimester"]] = Field(
         default=[], max_length=2, description="Facts that turned out not to be known after all"
     )
-    reason: StrictStr = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
+    reason: Plain = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
 
 
 def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
@@ -191,6 +198,11 @@ def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
     if body.changes.visited_at is not None:
         _check_not_ahead("changes.visited_at", body.changes.visited_at, now)
         changes["visited_at"] = utc_text(body.changes.visited_at)
+        if "age_months" not in changes.get("subject", {}):
+            raise AgeAmbiguous(
+                "another day of the visit can mean another age", field="changes.subject.age_months", value=None,
+                remedy="Send the age at that visit with it, also when it stays the same.",
+            )  # fmt: skip
     if "danger_signs" in changes:
         changes["danger_signs"] = sorted(set(changes["danger_signs"]))
     for fact in body.forget:
@@ -236,7 +248,11 @@ def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
             remedy="Send either age_months or birth_month.",
         )  # fmt: skip
     age = age_from_birth_month(body.birth_month, visited_at) if body.birth_month is not None else body.age_months or 0
-    return Subject(age, body.sex, body.pregnancy, body.trimester, body.altitude_m)
+    pregnancy = body.pregnancy
+    if pregnancy is None:
+        asked_for = body.sex is not Sex.MALE and age >= _ASKED_FROM_MONTHS
+        pregnancy = Pregnancy.UNKNOWN if asked_for else Pregnancy.NO
+    return Subject(age, body.sex, pregnancy, body.trimester, body.altitude_m)
 
 
 def _check_not_ahead(field: str, moment: datetime, now: datetime) -> None:

@@ -37,6 +37,10 @@ _OPAQUE_FROM = 128  # alpha from here up is inside the region
 _SEND_A_PHOTO = "Send the photo as PNG, JPEG or WebP."
 
 
+_JPEG_SCAN = b"\xff\xda"
+_MAX_JPEG_SCANS = 64  # a camera's progressive JPEG has about ten, and an embedded preview a few
+
+
 class PhotoEmpty(Refused):
     """No bytes at all."""
 
@@ -59,6 +63,10 @@ class PhotoTypeMismatch(Refused):
 
 class PhotoBroken(Refused):
     """Truncated or damaged."""
+
+
+class PhotoTooManyScans(Refused):
+    """A progressive JPEG drawn over and over: small to send, and hours to decode."""
 
 
 class PhotoAnimated(Refused):
@@ -134,6 +142,14 @@ def decode(data: bytes, *, declared_type: str | None = None, limits: Limits = Li
     except HeaderError as error:
         raise _broken(media_type, str(error)) from error
     _refuse_by_header(header, limits)
+    scans = data.count(_JPEG_SCAN) if media_type == "image/jpeg" else 0
+    if scans > _MAX_JPEG_SCANS:
+        raise PhotoTooManyScans(
+            f"The JPEG is drawn in more than {_MAX_JPEG_SCANS} scans.",
+            field="body",
+            value=f"{scans} scans",
+            remedy="Save it as an ordinary JPEG and send it again.",
+        )
     return _decode_pixels(media_type, header)
 
 

@@ -45,7 +45,7 @@ def _pattern(photo: Photo) -> NDArray[np.float32]:
     """(32, 32): brightness of the region less its mean, landscape, 0 outside."""
     region = tight(photo)
     mask = _without_outermost_pixels(region.mask)
-    luma = region.rgb @ _LUMA
+    luma = region.rgb.astype(np.float32) @ _LUMA.astype(np.float32)
     pattern = np.where(mask, luma - luma[mask].mean(), 0).astype(np.float32)
     landscape = pattern if pattern.shape[1] >= pattern.shape[0] else np.rot90(pattern)
     small = Image.fromarray(np.ascontiguousarray(landscape)).resize((_GRID, _GRID), Image.Resampling.BILINEAR)

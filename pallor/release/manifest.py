@@ -14,6 +14,7 @@ from pallor.digest import canonical_json, hex_of, sha256_of
 from pallor.errors import Untrusted
 
 FORMAT = 1
+_LARGEST_TOLERANCE = 0.1  # beyond that the golden photos prove nothing
 _RELEASE_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 
 
@@ -138,6 +139,7 @@ class Manifest:
             hex_of(file.digest)
             if file.path.startswith("/") or ".." in file.path.split("/"):
                 raise ValueError(f"a path that leaves the release: {file.path!r}")
+        _check_numbers(fields)
         golden = tuple(Golden(**g) for g in fields["golden"])
         unlisted = {g.photo for g in golden} - {file.path for file in files}
         if unlisted:
@@ -152,3 +154,16 @@ class Manifest:
                 "figures": tuple(Figure(**f) for f in fields["figures"]),
             }
         )
+
+
+def _check_numbers(fields: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for a number that would let a release say or pass anything (NaN compares false to all)."""
+    for name in ("threshold", "refer_low", "refer_high"):
+        if isinstance(fields[name], bool) or not 0 <= fields[name] <= 1:
+            raise ValueError(f"{name} {fields[name]!r} is not between 0 and 1")
+    for precision, most in fields["tolerance"].items():
+        if not 0 < most <= _LARGEST_TOLERANCE:
+            raise ValueError(f"tolerance {precision} {most!r} is not between 0 and {_LARGEST_TOLERANCE}")
+    use = fields["intended_use"]
+    if not (type(use["min_age_months"]) is type(use["max_age_months"]) is int and type(use["pregnant"]) is bool):
+        raise ValueError(f"intended_use {use!r}")

@@ -79,7 +79,10 @@ class Shelf:
         release = Release.open(folder, trusted_digest=trusted_digest)
         there = self._folder(release.release_id)
         if there.exists():
-            return Release.open(there, trusted_digest=release.digest)
+            try:
+                return Release.open(there, trusted_digest=release.digest)
+            except ReleaseChanged:  # a power cut or a failing disk: put the damaged one aside and bring it anew
+                there.rename(there.with_name(f".damaged.{release.release_id}.{new_id()}"))
         staged = self.root / "releases" / f".{release.release_id}.{new_id()}"
         shutil.copytree(folder, staged)
         try:

@@ -218,7 +218,7 @@ def test_the_database_itself_refuses_a_second_shown_answer(api, scored):
 
 def _report(api, **facts):
     report = ReportWorker("w-1", "toy-1", "onnxruntime-cpu", 0.001, None, api.clock.now())
-    report_worker(api.parts.database, replace(report, **facts))
+    report_worker(api.parts.database, api.clock, replace(report, **facts))
 
 
 def test_ready_only_after_a_worker_answered_the_golden_photos(api, toy_1):
@@ -244,10 +244,11 @@ def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api, toy_1):
     assert api.call("GET", "/health/ready", "admin").status_code == 503
 
 
-def test_an_older_report_that_arrives_late_changes_nothing(api, toy_1):
-    _report(api)
-    _report(api, fault="old trouble", reported_at=NOON)
+def test_a_workers_own_clock_decides_nothing(api, toy_1):
+    _report(api, reported_at=NOON.replace(year=9000))
     assert api.call("GET", "/health/ready", "admin").status_code == 200
+    api.clock.move(seconds=91)
+    assert api.call("GET", "/health/ready", "admin").status_code == 503
 
 
 def test_live_says_which_world(api):
@@ -298,3 +299,22 @@ def test_severe_anaemia_in_the_laboratory_refers_at_once(api, scored):
     api.put_result(scored[0], hb={"value": "6.1", "unit": "g/dL"})
     advice = api.get(f"/cases/{scored[0]}")["advice"]
     assert (advice["code"], advice["reasons"]) == ("refer-now", ["severe-anaemia"])
+
+
+def test_an_older_result_does_not_take_back_refer_now(api, scored):
+    api.put_result(scored[0], hb={"value": "4.0", "unit": "g/dL"}, taken_at="2026-11-01T12:00:00Z")
+    api.put_result(scored[0], hb={"value": "12.5", "unit": "g/dL"}, taken_at="2026-10-30T12:00:00Z")
+    assert api.get(f"/cases/{scored[0]}")["advice"]["code"] == "refer-now"
+
+
+def test_results_that_disagree_are_a_question_for_a_clinician(api, scored):
+    api.put_result(scored[0])
+    api.put_result(scored[0], hb={"value": "121", "unit": "g/L"})
+    advice = api.get(f"/cases/{scored[0]}")["advice"]
+    assert (advice["code"], advice["reasons"]) == ("follow-laboratory-result", ["conflicting-results"])
+
+
+def test_a_value_just_below_a_cut_off_stays_below_it(api, scored):
+    api.put_result(scored[0], hb={"value": "109.96", "unit": "g/L"})
+    label = api.get(f"/cases/{scored[0]}")["label"]
+    assert (label["hb_g_per_l"], label["anaemic"]) == ("109.96", True)

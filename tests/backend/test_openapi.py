@@ -64,7 +64,7 @@ def server(migrated_sqlite, tmp_path_factory):
     tokens = {role: create_token(database, clock, f"test-{role}", role) for role in Role}
     release = Release.open(bootstrap_folder())
     register_release(database, clock, release, "real")
-    report_worker(database, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))
+    report_worker(database, clock, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

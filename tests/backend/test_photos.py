@@ -2,6 +2,7 @@
 
 import io
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -91,6 +92,23 @@ def test_a_photo_that_is_here_already_is_200_and_stays_as_it_is(api):
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json == again.json
     assert len(api.sent) == 1
+
+
+def test_the_same_photo_by_eight_clients_at_once_is_one_photo(api):
+    case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(lambda _: api.put_photo(case_id, data, photo_id).status_code, range(8)))
+    assert statuses == [200] * 7 + [201]
+    assert len(api.sent) == 1
+
+
+def test_a_photo_that_could_not_be_stored_is_taken_in_when_it_is_sent_again(api, monkeypatch):
+    case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
+    store = api.parts.store.root
+    store.rename(store.with_name("unmounted"))
+    assert api.put_photo(case_id, data, photo_id).status_code == 503
+    store.with_name("unmounted").rename(store)
+    assert api.put_photo(case_id, data, photo_id).status_code == 201
 
 
 def test_another_photo_under_the_same_id_is_a_conflict(api):

@@ -22,7 +22,7 @@ CASE_REFUSALS = [
      "2027-01"),
     ("no age", {**a_case_body(), "subject": {"sex": "male"}}, "age-ambiguous", "subject.age_months", "nothing"),
     ("both ages", _changed(birth_month="2024-01"), "age-ambiguous", "subject.age_months", "30"),
-    ("unknown field", a_case_body(nickname="x"), "request-not-valid", "nickname", "x"),
+    ("unknown field", a_case_body(nickname="x"), "request-not-valid", "nickname", "(text, not repeated)"),
     ("unknown field inside", _changed(weight_kg=9), "request-not-valid", "subject.weight_kg", "9"),
     ("missing field", {k: v for k, v in a_case_body().items() if k != "site"}, "request-not-valid", "site", "nothing"),
     ("age as text", _changed(age_months="30"), "request-not-valid", "subject.age_months", "30"),
@@ -214,6 +214,44 @@ def test_a_revoked_token_is_refused(api):
 
     assert revoke_token(api.parts.database, api.clock, "test-lab")
     assert the_fault(api.call("GET", "/changes", "lab"))[:2] == (401, "token-unknown")
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_moment_beyond_the_calendar_is_refused(api, moment):
+    case_id = api.put_case()
+    for response in (
+        api.call("PUT", f"/cases/{new_id()}", json=a_case_body(visited_at=moment)),
+        api.put_result(case_id, taken_at=moment),
+        api.put_photo(case_id, _png(), query={"captured_at": moment}),
+    ):
+        assert the_fault(response)[0] == 422
+
+
+def test_control_characters_are_refused(api):
+    case_id = api.put_case()
+    assert the_fault(api.put_result(case_id, method="Hemo\x00Cue"))[2]["field"] == "method"
+    change = {"changes": {"sore_eye": True}, "reason": "looked\x00again"}
+    assert the_fault(api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=change))[2]["field"] == "reason"
+
+
+def test_a_field_named_twice_is_refused(api):
+    body = json.dumps(a_result_body(api.put_case())).replace('"unit"', '"value": "17.0", "unit"')
+    response = api.call("PUT", f"/lab-results/{new_id()}", "lab", data=body, content_type="application/json")
+    assert the_fault(response)[1] == "body-not-json"
+
+
+@pytest.mark.parametrize("header", ["pallor_secret", "Bearer\tpallor_secret", "Basic pallor_secret"])
+def test_a_token_in_a_wrong_header_is_not_repeated(api, header):
+    response = api.call("GET", "/cases", role=None, headers={"Authorization": header})
+    assert response.status_code == 401
+    assert "secret" not in response.text
+
+
+def test_a_name_where_it_does_not_belong_is_not_repeated(api):
+    for body in ({"name": "Ama Mensah"}, {"Subject_Code": "Ama"}, {"subject": "Ama"}):
+        assert "Ama" not in api.call("PUT", f"/cases/{new_id()}", json=a_case_body() | body).text
+    broken = api.call("PUT", f"/cases/{new_id()}", data='{"subject_code": "Ama", ', content_type="application/json")
+    assert "Ama" not in broken.text
 
 
 def test_what_is_not_there_is_a_problem_too(api):

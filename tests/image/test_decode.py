@@ -21,6 +21,7 @@ from pallor.image.decode import (
     PhotoFormatUnknown,
     PhotoTooLarge,
     PhotoTooManyPixels,
+    PhotoTooManyScans,
     PhotoTypeMismatch,
     PhotoWithoutColour,
     RegionEmpty,
@@ -383,3 +384,12 @@ def small_files() -> dict[str, bytes]:
 
 
 SMALL_FILES = small_files()
+
+
+def test_a_jpeg_drawn_over_and_over_is_refused_before_it_is_decoded():
+    progressive = file_of(tissue(), "JPEG", progressive=True)
+    scan = progressive[progressive.rindex(b"\xff\xda") : -2]
+    bomb = progressive[:-2] + scan * 100 + progressive[-2:]
+    assert decode(progressive).rgb.shape == (96, 224, 3)
+    with pytest.raises(PhotoTooManyScans):
+        decode(bomb)

@@ -44,7 +44,7 @@ def test_a_case_becomes_a_label_on_postgresql_s3_and_redis(production):
     keys = [found["Key"] for found in s3.list_objects_v2(Bucket="pallor-test", Prefix="clinic/")["Contents"]]
     assert len([key for key in keys if key.startswith("clinic/images/")]) == 5
     assert len([key for key in keys if key.startswith("clinic/labels/v1/dt=")]) == 1
-    assert "none changed by hand" in _run(environ, "audit-verify")
+    assert "none changed" in _run(environ, "audit-verify")
 
 
 def _submit(phone: Client, photo: bytes, number: int) -> str:
