@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from flask_openapi import APIBlueprint
 from openapi_spec_validator import validate
 
+from backend.app import RouteWithoutRule, create_app
 from backend.auth import Role, create_token
 from backend.db.engine import Database
 from backend.services.register_release import register_release
@@ -94,3 +96,14 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen) -> None:
             assert process.poll() is None
             time.sleep(0.1)
     raise TimeoutError(url)
+
+
+def test_a_route_that_does_not_say_who_may_use_it_stops_the_start(api, monkeypatch):
+    def planted(parts):
+        blueprint = APIBlueprint("planted", __name__, url_prefix="/api/v1")
+        blueprint.get("/planted")(lambda: "")
+        return blueprint
+
+    monkeypatch.setattr("backend.app.health_api", planted)
+    with pytest.raises(RouteWithoutRule, match="planted"):
+        create_app(api.parts)

@@ -52,3 +52,12 @@ def test_a_shelf_that_is_not_named_is_asked_for(monkeypatch, capsys):
     monkeypatch.delenv("PALLOR_SHELF")
     assert main(["status"]) == 2
     assert "PALLOR_SHELF" in capsys.readouterr().err
+
+
+def test_a_release_that_was_damaged_on_the_shelf_is_brought_anew(shelf):
+    main(["bootstrap"])
+    model = shelf.current().path("fp16.onnx")
+    model.write_bytes(model.read_bytes()[:-1])
+    assert main(["status"]) == 2
+    assert main(["put", str(bootstrap_folder()), "--digest", BOOTSTRAP_DIGEST]) == 0
+    assert main(["status"]) == 0
