@@ -58,9 +58,12 @@ class _LoudRequest(Request):  # type: ignore[misc]  # celery is untyped
     def __init__(self, *args: Any, **options: Any) -> None:
         try:
             super().__init__(*args, **{**options, "connection_errors": ()})
+            arguments, named, _embedded = self._payload
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Celery puts an invalid task aside. Any other error here would end the process, and then the next one.
             raise InvalidTaskError(str(error)) from error
+        if not (isinstance(arguments, list) and isinstance(named, dict)):
+            raise InvalidTaskError("arguments are a list and an object")
 
 
 def _leave_logging_alone(**_: Any) -> None:

@@ -54,6 +54,9 @@ def test_messages_that_nobody_can_read_are_put_aside(clinic: "Clinic") -> None:
         producer = Producer(connection.channel())
         producer.publish(b"\x80\x04.", content_type="application/x-python-serialize", routing_key=PredictCase.QUEUE)
         producer.publish("not json", content_type="application/json", routing_key=PredictCase.QUEUE)
+        for body in ([1], [1, 2, 3], {}):
+            headers = {"task": PredictCase.NAME, "id": new_id(), "lang": "py"}
+            producer.publish(body, serializer="json", headers=headers, routing_key=PredictCase.QUEUE)
     good = clinic.send(clinic.stored(90))
     assert clinic.answers([good])[good].prediction is not None
     time.sleep(VISIBILITY_SECONDS + 2)
