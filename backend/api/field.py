@@ -7,7 +7,7 @@ from backend.api import show
 from backend.api.parts import Parts, answers, caller, shown
 from backend.auth import Role, allow
 from backend.services.amend_case import amend_case
-from backend.services.read_records import list_cases, list_changes, show_amendment, show_case
+from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
 from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
 from backend.services.submit_case import submit_case
 from backend.services.take_in_photo import Declaration, Intake
@@ -38,7 +38,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         """Submit a case; the same again is 200 and changes nothing"""
         case = received.to_case(path.case_id, body, parts.clock.now())
         created = submit_case(parts.database, parts.clock, case, by=caller().name)
-        row = show_case(parts.database, case.id).row
+        row = show_receipt(parts.database, case.id)
         receipt = out.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
         return shown(receipt, 201 if created else 200)
 
@@ -75,10 +75,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         received.check_captured_at(query.captured_at, parts.clock.now())
         said = header.upload_length or header.upload_offset + (request.content_length or 0)
         if said > limits.max_bytes:
-            raise PhotoTooLarge(
-                f"the photo is larger than {limits.max_bytes:,} bytes", field="Upload-Length", value=f"{said:,} bytes",
-                remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
-            )  # fmt: skip
+            raise _too_large(limits.max_bytes, "Upload-Length", f"{said:,} bytes")
         if header.upload_length is None and "Transfer-Encoding" in request.headers:
             raise received.UploadLengthMissing(
                 "a chunked body does not say how long the photo is", field="Upload-Length", value=None,
@@ -147,6 +144,13 @@ def _whole_size(header: received.PhotoHeaders, sent: int | None) -> int | None:
     return header.upload_length
 
 
+def _too_large(max_bytes: int, field: str, value: str) -> PhotoTooLarge:
+    return PhotoTooLarge(
+        f"the photo is larger than {max_bytes:,} bytes", field=field, value=value,
+        remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
+    )  # fmt: skip
+
+
 def _check_type(media_type: str) -> None:
     if media_type not in _PHOTO_TYPES:
         raise PhotoTypeMismatch(
@@ -171,10 +175,7 @@ def _body(max_bytes: int) -> tuple[bytes, bool]:
         while piece := request.stream.read(_PIECE_BYTES):
             data += piece
             if len(data) > max_bytes:
-                raise PhotoTooLarge(
-                    f"the photo is larger than {max_bytes:,} bytes", field="body", value=f"over {max_bytes:,} bytes",
-                    remedy="Crop it to the eyelid, or save it with a lower quality, and send it again.",
-                )  # fmt: skip
+                raise _too_large(max_bytes, "body", f"over {max_bytes:,} bytes")
     except PhotoTooLarge:
         raise
     except Exception:  # whatever ends the stream early (a cut, a malformed chunk), what came before it is good

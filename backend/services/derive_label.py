@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from backend.db.tables import deployment, lab_results, labels, photos, same_photo_warnings
+from backend.db.tables import deployment, labels, photos, same_photo_warnings
 from backend.services.audit import write_audit
-from backend.services.records import case_of, case_row, note_change
+from backend.services.records import case_of, case_row, note_change, standing_results
 from pallor.case import Case
 from pallor.clock import Clock, utc_text
 from pallor.digest import digest_of
@@ -21,15 +21,7 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
 
     ``by``: whose change made it follow.
     """
-    corrected = lab_results.alias()
-    results = tx.execute(
-        select(lab_results)
-        .where(
-            lab_results.c.case_id == case_id,
-            ~select(corrected.c.id).where(corrected.c.supersedes == lab_results.c.id).exists(),
-        )
-        .order_by(lab_results.c.received_at, lab_results.c.id)
-    ).all()
+    results = standing_results(tx, [case_id])
     if not results:
         return
     case = case_of(case_row(tx, case_id))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases
-from backend.services.records import case_of, not_found
+from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
 from pallor.advice import Advice, advise
 from pallor.case import Case, Status, status_of
@@ -36,10 +36,13 @@ class CaseView:
 def show_case(database: Database, case_id: str) -> CaseView:
     """One case; raises ``NotFound``."""
     with database.read() as connection:
-        row = connection.execute(select(cases).where(cases.c.id == case_id)).first()
-        if row is None:
-            raise not_found("case_id", case_id, "case")
-        return _views(connection, [row])[0]
+        return _views(connection, [case_row(connection, case_id)])[0]
+
+
+def show_receipt(database: Database, case_id: str) -> Row[Any]:
+    """A case's row alone, for whoever only asks whether it arrived; raises ``NotFound``."""
+    with database.read() as connection:
+        return case_row(connection, case_id)
 
 
 def list_cases(database: Database, limit: int, after: tuple[datetime, str] | None) -> list[CaseView]:
@@ -114,11 +117,12 @@ def _bound(table: Any, column: str, after: tuple[Any, str]) -> tuple[Any, Any]:
 
 
 def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
-    """The views of some cases, in three queries whatever their number."""
+    """The views of some cases, in a handful of queries whatever their number."""
     ids = [row.id for row in rows]
     photos_of: dict[str, list[Row[Any]]] = defaultdict(list)
     for photo in connection.execute(select(photos).where(photos.c.case_id.in_(ids)).order_by(photos.c.declared_at)):
         photos_of[photo.case_id].append(photo)
+    same_photo = same_photo_cases(connection, [photo.id for found in photos_of.values() for photo in found])
     answers = _shown_answers(connection, ids)
     newest_label = _newest_labels(connection, ids)
     standing = _standing_values(connection, ids)
@@ -161,7 +165,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                     refused_photos=refused,
                     waiting_photos=waiting,
                 ),
-                photos=[(photo, same_photo_cases(connection, [photo.id])) for photo in photos_of[row.id]],
+                photos=[(photo, same_photo[photo.id]) for photo in photos_of[row.id]],
                 label=newest_label.get(row.id),
                 amended=row.id in amended,
             )
@@ -189,10 +193,8 @@ def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row
 
 
 def _standing_values(connection: Connection, case_ids: list[str]) -> dict[str, list[Hb]]:
-    """For each case every haemoglobin that no other result supersedes."""
-    later = lab_results.alias()
-    stands = ~select(later.c.id).where(later.c.supersedes == lab_results.c.id).exists()
+    """For each case every haemoglobin that stands."""
     found: dict[str, list[Hb]] = defaultdict(list)
-    for row in connection.execute(select(lab_results).where(lab_results.c.case_id.in_(case_ids), stands)):
+    for row in standing_results(connection, case_ids):
         found[row.case_id].append(read_hb(row.value, row.unit, row.loinc))
     return found

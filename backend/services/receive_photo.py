@@ -74,7 +74,7 @@ def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[An
         if row is None:
             raise not_found("photo_id", photo_id, "photo")
         held = _held_bytes(connection, photo_id) if row.state == "uploading" else row.bytes
-        return row, held, same_photo_cases(connection, [photo_id])
+        return row, held, same_photo_cases(connection, [photo_id])[photo_id]
 
 
 def discard_stale_uploads(database: Database, older_than: datetime) -> int:

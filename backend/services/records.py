@@ -1,11 +1,12 @@
 """What several verbs read and write alike: a case by id, a note in the change feed, a thing that is PUT once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, changes
+from backend.db.tables import cases, changes, lab_results
 from pallor.case import Case
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -46,6 +47,14 @@ def case_row(tx: Connection, case_id: str) -> Row[Any]:
 
 def case_of(row: Row[Any]) -> Case:
     return Case.from_json(row.facts)
+
+
+def standing_results(tx: Connection, case_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """The laboratory results of some cases that no other supersedes, in the order in which they came."""
+    later = lab_results.alias()
+    superseded = select(later.c.id).where(later.c.supersedes == lab_results.c.id).exists()
+    query = select(lab_results).where(lab_results.c.case_id.in_(case_ids), ~superseded)
+    return tx.execute(query.order_by(lab_results.c.received_at, lab_results.c.id)).all()
 
 
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:

@@ -1,6 +1,6 @@
 """The same photograph under two subjects: two people were mixed up, or one photo was sent for both."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
@@ -35,13 +35,17 @@ def warn_of_same_photo(
     return sorted({other for _, other, _ in found} - {case_id})
 
 
-def same_photo_cases(connection: Connection, photo_ids: Iterable[str]) -> list[str]:
-    """The cases of other subjects that hold the same photograph as one of these photos."""
+def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[str]]:
+    """For each of these photos the cases of other subjects that hold the same photograph."""
     other = photos.alias()
     query = (
-        select(other.c.case_id)
-        .join(same_photo_warnings, same_photo_warnings.c.other_photo_id == other.c.id)
-        .where(same_photo_warnings.c.photo_id.in_(list(photo_ids)))
+        select(same_photo_warnings.c.photo_id, other.c.case_id)
+        .join(other, same_photo_warnings.c.other_photo_id == other.c.id)
+        .where(same_photo_warnings.c.photo_id.in_(photo_ids))
         .distinct()
+        .order_by(other.c.case_id)
     )
-    return sorted(connection.execute(query).scalars())
+    found: dict[str, list[str]] = {photo_id: [] for photo_id in photo_ids}
+    for row in connection.execute(query):
+        found[row.photo_id].append(row.case_id)
+    return found
