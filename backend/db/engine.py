@@ -1,7 +1,8 @@
 """Transactions: one way to read and one to write, the same on SQLite and PostgreSQL."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
@@ -15,6 +16,7 @@ from pallor.errors import Unavailable
 # country's screening makes tens in a second.
 _WRITER_LOCK = 7_255_671
 _BUSY_SECONDS = 20
+_SHORTLY_MILLISECONDS = 250
 # A host that dies inside a transaction must not stop all writers for ever.
 _PATIENCE = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s"
 
@@ -63,6 +65,32 @@ class Database:
         insert = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=key).returning(*key)
         return tx.execute(insert).first() is not None
 
+    def scrub(self) -> bool:
+        """Take what was deleted out of SQLite's files as well; False while somebody's reading holds them: try again.
+
+        Deleted rows are overwritten (``secure_delete``), but the copies are not that SQLite leaves behind where it
+        moved a row from one page to another: only writing the whole file anew leaves none. A server looks after its
+        files itself: there this does nothing.
+        """
+        return not self.is_sqlite or (self._quickly("VACUUM") is not None and self.checkpoint())
+
+    def checkpoint(self) -> bool:
+        """Empty SQLite's log of changes, where what was deleted is still to be read; False when somebody holds it."""
+        return not self.is_sqlite or self._quickly("PRAGMA wal_checkpoint(TRUNCATE)") == (0, 0, 0)
+
+    def _quickly(self, statement: str) -> tuple[Any, ...] | None:
+        """Run a statement that waits for everybody, but not long, for others wait for it; None when it could not."""
+        with _translated(), closing(self.engine.raw_connection()) as connection:
+            try:
+                connection.cursor().execute(f"PRAGMA busy_timeout={_SHORTLY_MILLISECONDS}")
+                return tuple(connection.cursor().execute(statement).fetchone() or ())
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    return None
+                raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+            finally:
+                connection.cursor().execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -87,6 +115,7 @@ def _teach_sqlite_transactions(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            "secure_delete=ON",  # what is erased is overwritten, not only forgotten
             f"busy_timeout={_BUSY_SECONDS * 1000}",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -52,6 +52,9 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+_ACTOR = String(64)  # backend.access.actor: a person, the device, or both
+
+
 def _id() -> Column[str]:
     return Column("id", String(36), primary_key=True)
 
@@ -67,15 +70,110 @@ deployment = Table(  # one row, written once: the world of a deployment never ch
     Column("world", String(16), nullable=False),
 )
 
-tokens = Table(
+sites = Table(
+    "sites",
+    metadata,
+    Column("code", String(32), primary_key=True),
+    Column("practice", Boolean, nullable=False),  # its cases never count; fixed when the site is made
+    Column("retention_days", Integer),  # cases older than this are erased; none: kept
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("name", String(32), nullable=False, unique=True),  # what they sign in with; no name of a person
+    Column("role", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # active | disabled
+    Column("password_hash", String(256)),
+    Column("one_time_until", Moment),  # the password was given by another and must be changed; until then it works
+    Column("totp_secret", String(64)),
+    Column("totp_since", Moment),  # when the second factor was confirmed
+    Column("totp_next", String(64)),  # made, and not confirmed yet
+    Column("totp_step", Integer),  # the newest time step that was used: no code works twice
+    Column("oidc_subject", String(255), unique=True),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+)
+
+person_sites = Table(
+    "person_sites",
+    metadata,
+    Column("person_id", String(36), ForeignKey("people.id"), primary_key=True),
+    Column("site", String(32), ForeignKey("sites.code"), primary_key=True),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    _id(),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # active | retired | stolen
+    Column("ended_at", Moment),  # when it was retired or stolen
+    Column("public_key", Text),  # of a node, which made it itself
+    Column("fingerprint", String(71)),
+    Column("confirmed_at", Moment),  # when an administrator had compared the fingerprint
+    Column("unsent_cases", Integer),  # as the device last told, and when
+    Column("unsent_at", Moment),
+    Column("wiped_at", Moment),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+)
+
+device_sites = Table(
+    "device_sites",
+    metadata,
+    Column("device_id", String(36), ForeignKey("devices.id"), primary_key=True),
+    Column("site", String(32), ForeignKey("sites.code"), primary_key=True),
+)
+
+device_people = Table(  # who has signed in on a shared phone: in whose name it may deliver what it sealed
+    "device_people",
+    metadata,
+    Column("device_id", String(36), ForeignKey("devices.id"), primary_key=True),
+    Column("person_id", String(36), ForeignKey("people.id"), primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+tokens = Table(  # what lets somebody in: a person in a browser, a device, or a person on a device
     "tokens",
     metadata,
     _id(),
-    Column("name", String(64), nullable=False, unique=True),
-    Column("role", String(16), nullable=False),
     Column("secret_sha256", String(64), nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
+    Column("csrf_sha256", String(64)),  # of a browser's cookie alone: the half that the cookie does not carry
+    Column("person_id", String(36), ForeignKey("people.id"), index=True),
+    Column("device_id", String(36), ForeignKey("devices.id"), index=True),
+    Column("vouched_for", Boolean, nullable=False),  # by an identity provider: no password or code was given here
+    Column("predecessor_id", String(36)),  # the token that ends when this one is first used
+    Column("made_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+)
+
+enrolment_codes = Table(
+    "enrolment_codes",
+    metadata,
+    _id(),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("device_name", String(32), nullable=False),
+    Column("sites", JSON, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+)
+
+oidc_sign_ins = Table(  # begun at an identity provider and not yet ended
+    "oidc_sign_ins",
+    metadata,
+    Column("state_sha256", String(64), primary_key=True),
+    Column("nonce", String(64), nullable=False),
+    Column("code_verifier", String(128), nullable=False),
+    Column("begun_at", Moment, nullable=False),
 )
 
 cases = Table(
@@ -87,7 +185,7 @@ cases = Table(
     Column("facts", JSON, nullable=False),  # as amended; `amendments` holds what they were before
     Column("submitted_digest", String(71), nullable=False),
     Column("received_at", Moment, nullable=False),
-    Column("received_by", String(64), nullable=False),
+    Column("received_by", _ACTOR, nullable=False),
     Index(None, "received_at", "id"),
     Index(None, "site", "subject_code"),
 )
@@ -104,7 +202,7 @@ photos = Table(
     Column("eye", String(8)),
     Column("state", String(16), nullable=False),  # uploading | waiting | refused | scored
     Column("declared_at", Moment, nullable=False),
-    Column("declared_by", String(64), nullable=False),
+    Column("declared_by", _ACTOR, nullable=False),
     Column("received_at", Moment),  # when the last byte was durable
     Column("stored_sha256", String(71)),
     Column("quality", JSON),
@@ -169,7 +267,7 @@ lab_results = Table(
     Column("method", String(64)),
     Column("supersedes", String(36), ForeignKey("lab_results.id"), unique=True),  # kept beside what it corrects
     Column("received_at", Moment, nullable=False),
-    Column("received_by", String(64), nullable=False),
+    Column("received_by", _ACTOR, nullable=False),
 )
 
 amendments = Table(
@@ -183,7 +281,24 @@ amendments = Table(
     Column("after", JSON, nullable=False),
     Column("reason", Text, nullable=False),
     Column("made_at", Moment, nullable=False),
-    Column("made_by", String(64), nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+)
+
+consents = Table(  # each statement as it was made; which one stands is decided when it is asked (pallor.consent)
+    "consents",
+    metadata,
+    _id(),
+    _case_id(index=True),
+    Column("site", String(32), nullable=False),
+    Column("subject_code", String(32), nullable=False),
+    Column("purpose", String(16), nullable=False),  # care | training
+    Column("given", Boolean, nullable=False),
+    Column("at", Moment, nullable=False),  # by the phone's clock
+    Column("counts_from", Moment, nullable=False),  # which may be wrong (pallor.consent.counts_from)
+    Column("wording", String(64), nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_by", _ACTOR, nullable=False),
+    Index(None, "site", "subject_code"),
 )
 
 labels = Table(
@@ -207,8 +322,10 @@ changes = Table(  # the feed: what a phone or a laboratory should look at again
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
     Column("entity_id", String(36), nullable=False),
-    _case_id(),
+    Column("case_id", String(36), nullable=False),  # no foreign key: that a case was erased is news, too
+    Column("site", String(32), nullable=False),
     Column("at", Moment, nullable=False),
+    Index(None, "site", "seq"),
     sqlite_autoincrement=True,  # a number is never used twice, so a cursor never skips
 )
 
@@ -217,7 +334,7 @@ audit = Table(  # append-only: each row holds a digest over itself and the row b
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
-    Column("actor", String(64), nullable=False),
+    Column("actor", _ACTOR, nullable=False),
     Column("action", String(32), nullable=False),
     Column("entity_id", String(64), nullable=False),
     Column("case_id", String(36)),
@@ -260,4 +377,49 @@ workers = Table(  # the last word of each worker about itself
     Column("max_difference", Float),
     Column("fault", Text),
     Column("reported_at", Moment, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("made_at", Moment, nullable=False),
+    Column("incomplete_since", Moment),  # when the first of its cases was erased
+)
+
+snapshot_cases = Table(  # which cases a snapshot holds; no foreign key, for a case may be erased
+    "snapshot_cases",
+    metadata,
+    Column("snapshot_digest", String(71), ForeignKey("snapshots.digest"), primary_key=True),
+    Column("case_id", String(36), primary_key=True),
+)
+
+erasures = Table(  # that something was erased, for whom it was asked and what had learned from it; never what it was
+    "erasures",
+    metadata,
+    _id(),
+    Column("site", String(32), nullable=False),
+    Column("cause", String(16), nullable=False),  # withdrawn | request | mistake | retention
+    Column("cases", Integer, nullable=False),
+    Column("photos", Integer, nullable=False),
+    Column("snapshots", JSON, nullable=False),  # digests, incomplete since
+    Column("releases", JSON, nullable=False),  # release ids that learned from it
+    Column("asked_at", Moment, nullable=False),
+    Column("asked_by", _ACTOR, nullable=False),
+    Column("done_at", Moment),  # when the last object and the last trace in the database's files had gone
+)
+
+tombstones = Table(  # an erased case does not come back when a phone sends it again
+    "tombstones",
+    metadata,
+    Column("case_id", String(36), primary_key=True),
+    Column("site", String(32), nullable=False),
+    Column("erasure_id", String(36), ForeignKey("erasures.id"), nullable=False, index=True),
+)
+
+object_deletions = Table(  # objects to take away once nothing refers to them (outbox)
+    "object_deletions",
+    metadata,
+    Column("key", String(512), primary_key=True),
+    Column("asked_at", Moment, nullable=False),
 )
