@@ -53,6 +53,7 @@ def advise(
     *,
     label: Label | None = None,
     results_disagree: bool = False,
+    consent_to_care: bool = True,
     refused_photos: int = 0,
     waiting_photos: int = 0,
 ) -> Advice:
@@ -61,6 +62,7 @@ def advise(
     Args:
         label: what the laboratory's value means, when it is in: then the photo no longer counts. Of several values that
             stand, the lowest.
+        consent_to_care: False when it was withdrawn: then no photo is asked for, and none decides.
         results_disagree: several values stand and are not the same.
         prediction: the shown answer, None while there is none.
         manifest: of the release that gave it; None when this server does not know that release.
@@ -73,6 +75,9 @@ def advise(
         return Advice(AdviceCode.REFER_NOW, "Refer now. Do not wait for a score or a result.", danger)
     if label is not None:
         return _with_result(label, results_disagree)
+    if not consent_to_care:
+        words = "Consent was withdrawn: take no photo. A blood test can still be offered."
+        return Advice(AdviceCode.REFER, words, ("consent-withdrawn",))
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
     doubts = _doubts(case, prediction, manifest, clearance)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from pallor.clock import parse_utc, utc_text
+from pallor.consent import Consents
 from pallor.digest import digest_of
 from pallor.errors import Refused
 from pallor.subject import Pregnancy, Sex, Subject
@@ -56,14 +57,14 @@ class Case:
     subject_code: str
     visited_at: datetime
     subject: Subject
+    consent: Consents
     danger_signs: tuple[DangerSign, ...] = ()
     severe_pallor: bool = False
     sore_eye: bool = False
-    consent_to_training: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        facts = asdict(self)
-        return {**facts, "visited_at": utc_text(self.visited_at), "danger_signs": list(self.danger_signs)}
+        said = {"visited_at": utc_text(self.visited_at), "consent": self.consent.to_json()}
+        return {**asdict(self), **said, "danger_signs": list(self.danger_signs)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -75,6 +76,7 @@ class Case:
                 "subject": Subject(
                     **{**subject, "sex": Sex(subject["sex"]), "pregnancy": Pregnancy(subject["pregnancy"])}
                 ),
+                "consent": Consents.from_json(data["consent"]),
                 "danger_signs": tuple(DangerSign(sign) for sign in data["danger_signs"]),
             }
         )

@@ -12,7 +12,8 @@ MAX_SPECIMEN_GAP = timedelta(hours=48)
 class Evidence:
     """What is on record about a confirmed case.
 
-    ``captured_at``: of each photo that could be used. ``values_g_per_l``: every haemoglobin reported for the case.
+    ``consent_to_training``: it stands now. ``captured_at``: of each photo that could be used. ``values_g_per_l``: every
+    haemoglobin reported for the case. ``practice``: the site is one where people practise.
     """
 
     label: Label
@@ -21,12 +22,14 @@ class Evidence:
     captured_at: tuple[datetime, ...]
     values_g_per_l: tuple[str, ...]
     same_photo_elsewhere: bool
+    practice: bool
 
 
 def withheld_reasons(evidence: Evidence) -> tuple[str, ...]:
     """Stable codes of everything that keeps a label from training; empty when it is eligible."""
     near = [at for at in evidence.captured_at if abs(at - evidence.taken_at) <= MAX_SPECIMEN_GAP]
     checks = {
+        "practice-site": evidence.practice,
         "no-consent-to-training": not evidence.consent_to_training,
         "no-criterion": evidence.label.severity is None,
         "no-usable-photo": not evidence.captured_at,

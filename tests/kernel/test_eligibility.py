@@ -17,6 +17,7 @@ GOOD = Evidence(
     captured_at=(NOON,),
     values_g_per_l=("104.0",),
     same_photo_elsewhere=False,
+    practice=False,
 )
 
 
@@ -32,6 +33,7 @@ def test_good_evidence_is_eligible():
         ({"captured_at": ()}, "no-usable-photo"),
         ({"taken_at": NOON + timedelta(hours=48, seconds=1)}, "specimen-too-far-from-photo"),
         ({"taken_at": NOON - timedelta(hours=48, seconds=1)}, "specimen-too-far-from-photo"),
+        ({"practice": True}, "practice-site"),
         ({"same_photo_elsewhere": True}, "same-photo-of-another-subject"),
         ({"values_g_per_l": ("104.0", "121.0")}, "conflicting-values"),
     ],
