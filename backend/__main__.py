@@ -6,21 +6,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
-from backend import office
+from backend.access.throttle import Throttle
 from backend.api.parts import Parts
 from backend.app import create_app
-from backend.auth import Role
 from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
+from backend.office import devices, people, releases, trail
 from backend.queue import Sender
 from backend.serve import serve
 from backend.services.register_release import register_release
+from backend.services.report_guessing import report_guessing
 from backend.services.set_world import set_world
 from backend.settings import DatabaseSettings, Settings
 from backend.sweeper import sweep_until
@@ -54,7 +54,8 @@ def join(settings: Settings) -> Parts:
     set_world(database, settings.world)
     store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint)
     send = Sender(_celery(settings))
-    return Parts(settings, database, store, clock, send)
+    throttle = Throttle(settings.broker_url, lambda what, who: report_guessing(database, clock, what, who))
+    return Parts(settings, database, store, clock, send, throttle)
 
 
 def _celery(settings: Settings) -> Celery:
@@ -89,8 +90,9 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     sweep_until(
-        stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds
-    )
+        stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
+        settings.label_table,
+    )  # fmt: skip
     return 0
 
 
@@ -98,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-backend",
         description="The API that phones and laboratories talk to, and the processes behind it.",
-        epilog=f"environment (tokens, releases and the audit trail need the database alone):\n{explain(Settings)}",
+        epilog=f"environment ({_WHO_NEEDS_WHAT}):\n{explain(Settings)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -113,20 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "make or update the tables: before the first start, and after each update", Settings)
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
-    command("sweep", _sweep, "send again what has waited too long, and write labels to the object store", Settings)
-    add = command("token-add", office.add_token, "make a bearer token and print it, once")
-    add.add_argument("name", help="who or what it is for, such as clinic-a-phone-1; it stands by all that it changes")
-    add.add_argument("role", choices=[role.value for role in Role])
-    command("token-list", office.show_tokens, "names and roles of all tokens, and which are in force")
-    command("token-revoke", office.end_token, "revoke a token; it stops at once").add_argument("name")
-    release = command("release-add", office.add_release, "register a release, so that its answers can be worded")
-    release.add_argument("folder", type=Path, help="the folder that holds manifest.json")
-    release.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")
-    command("audit-verify", office.check_audit, "walk the audit trail and name any row that was touched by hand")
-    export = command("audit-export", office.write_audit_file, "write the audit trail to a file, a JSON object a line")
-    export.add_argument("file", type=Path, help="a file that does not exist yet")
+    command("sweep", _sweep, "send again what has waited too long, write labels, take away what was erased", Settings)
+    for part in (people, devices, releases, trail):
+        part.add_commands(command)
     return parser
 
+
+_WHO_NEEDS_WHAT = (
+    "migrate, serve, consume and sweep need all of it; the others the database alone, enrol-code also PALLOR_PUBLIC_URL"
+)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,14 +9,20 @@ from importlib.resources import files
 from flask import Flask, Response, g, request
 from flask_openapi import Info, OpenAPI
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
+from backend.api.doors import doors_api, oidc_api
 from backend.api.field import field_api
 from backend.api.health import health_api
 from backend.api.lab import lab_api
+from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
-from backend.auth import Role, caller_of, check_role
+from backend.api.rights import rights_api
+from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, not_valid, strict_json
+from backend.services.whereabouts import check_within
+from backend.wire.received import to_sealed_at
 from pallor.errors import Refused
 from pallor.ids import is_id
 
@@ -24,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _PUBLIC = ("openapi", "swagger", "page")  # the API document and the page hold no data
 _MAX_JSON_BYTES = 64 * 1024
+_CHANGING = ("PUT", "POST", "PATCH", "DELETE")
+_WITH_BODY = ("PUT", "POST", "PATCH")
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 10
 
@@ -40,12 +48,15 @@ def create_app(parts: Parts) -> Flask:
     """The API under ``/api/v1``, its document at ``/api/v1/openapi.json`` and a page at ``/``.
 
     Raises:
-        RouteWithoutRule: a route declares no roles.
+        RouteWithoutRule: a route does not declare who may use it.
     """
     app = OpenAPI(
         "backend",
         info=Info(title="Pallor", version=version("pallor"), description=_DESCRIPTION),
-        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        security_schemes={
+            "token": {"type": "http", "scheme": "bearer"},
+            "session": {"type": "apiKey", "in": "cookie", "name": cookie_name(parts.settings.secure)},
+        },
         validation_error_model=Problem,
         validation_error_callback=not_valid,
         doc_prefix="/api/v1",
@@ -53,34 +64,42 @@ def create_app(parts: Parts) -> Flask:
     )
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
-    for api in (field_api, lab_api, admin_api, health_api):
+    for api in (field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, doors_api, oidc_api, health_api):
         app.register_api(api(parts))
     app.add_url_rule(
         "/", "page", lambda: Response(files("backend").joinpath("page.html").read_bytes(), mimetype="text/html")
     )
+    if parts.settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.settings.proxies)  # type: ignore[method-assign]
     answer_with_problems(app)
     _guard(app, parts, _rules(app))
     return app
 
 
-def _rules(app: Flask) -> dict[str, frozenset[Role]]:
-    """Who may use each route that holds data; raises ``RouteWithoutRule``."""
+def _rules(app: Flask) -> dict[str, Rule]:
+    """The rule of each route that holds data; raises ``RouteWithoutRule``."""
     views = {name: view for name, view in app.view_functions.items() if not _is_public(name)}
-    bare = sorted(name for name, view in views.items() if "roles" not in vars(view))
+    bare = sorted(name for name, view in views.items() if "rule" not in vars(view))
     if bare:
-        raise RouteWithoutRule(f"no roles are declared for: {', '.join(bare)}")
-    return {name: vars(view)["roles"] for name, view in views.items()}
+        raise RouteWithoutRule(f"no rule is declared for: {', '.join(bare)}")
+    return {name: vars(view)["rule"] for name, view in views.items()}
 
 
-def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
+def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
+    """Let nobody through to a route but by its rule: first who it is, then what they may, then where it lies."""
+    app.extensions["rules"] = rules
+
     @app.before_request
     def _who_and_what() -> None:
         g.began = time.perf_counter()
         if request.endpoint is None or _is_public(request.endpoint):
             return
-        g.caller = caller_of(parts.database, request.headers.get("Authorization"))
-        check_role(g.caller, rules[request.endpoint])
-        if request.method == "PUT" and "photo_id" not in (request.view_args or {}):
+        rule, path = rules[request.endpoint], request.view_args or {}
+        if rule.roles:
+            g.caller = _caller(parts, rule)
+        if rule.reach is Reach.PATH:
+            check_within(parts.database, path, g.caller.sites)
+        if request.method in _WITH_BODY and "photo_id" not in path:
             _check_json()
 
     @app.after_request
@@ -91,6 +110,21 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, frozenset[Role]]) -> None:
             _drain()
         log.info("answered", extra=_told(response))
         return response
+
+
+def _caller(parts: Parts, rule: Rule) -> Caller:
+    headers, settings = request.headers, parts.settings
+    shown = Shown(
+        authorization=headers.get("Authorization"),
+        cookie=request.cookies.get(cookie_name(settings.secure)),
+        csrf=headers.get("X-CSRF-Token"),
+        changes=request.method in _CHANGING,
+    )
+    found = caller_of(parts.database, parts.clock, shown, second_factor=settings.second_factor)
+    check_rule(found, rule, to_sealed_at(headers.get("Sealed-At")))
+    if found.locked and rule.delivers and request.method in _CHANGING:
+        return with_person(parts.database, found, headers.get("Pallor-Person"))
+    return found
 
 
 def _told(response: Response) -> dict[str, object]:
@@ -143,6 +177,10 @@ def _is_public(endpoint: str) -> bool:
 
 _DESCRIPTION = """Anaemia screening: a case and its photos come from a phone, its haemoglobin from a laboratory.
 
-Every route asks for a bearer token. Ids are UUIDs made by the sender: PUT twice is PUT once, the same again is 200,
-other content under the same id is 409. Errors are RFC 9457 problems with a stable `code` and, for each fault, the
-field, the value and what to do about it."""
+Every route but the doors asks who calls: an enrolled device shows its bearer token; a person in a browser the session's
+cookie and, to change something, the X-CSRF-Token that came with the sign-in. A shared phone says in Pallor-Person in
+whose name it delivers, and in Sealed-At when that was sealed. What lies at other sites is as if it did not exist.
+
+Ids are UUIDs made by the sender: PUT twice is PUT once, the same again is 200, other content under the same id is 409.
+Errors are RFC 9457 problems with a stable `code` and, for each fault, the field, the value and what to do about it. A
+401 pauses a queue: keep what waits, sign in or enrol again, and send it then."""

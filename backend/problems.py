@@ -8,9 +8,33 @@ from flask import Flask, Response, json
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
-from backend.auth import RoleNotAllowed, TokenMissing, TokenUnknown
+from backend.access.oidc import ProviderMissing, ProviderRefused
+from backend.access.passwords import PasswordWrong
+from backend.access.second_factor import SecondFactorCodeNeeded, SecondFactorNotBegun
+from backend.access.throttle import TooManyAttempts
+from backend.auth import (
+    CsrfMissing,
+    DeviceRetired,
+    DeviceStolen,
+    DeviceUnconfirmed,
+    PasswordChangeNeeded,
+    RoleNotAllowed,
+    SecondFactorNeeded,
+    SignInNeeded,
+    TokenExpired,
+    TokenMissing,
+    TokenUnknown,
+)
+from backend.services.erase import SubjectUnknown
+from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
+from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
+from backend.services.manage_sites import SiteTaken
 from backend.services.receive_photo import OffsetMismatch
-from backend.services.records import ContentDiffers, NotFound
+from backend.services.records import CaseErased, ContentDiffers, NotFound
+from backend.services.rotate_token import CookieNotRotated, TokenReplaced
+from backend.services.sign_in import DeviceTokenNeeded, SiteNotShared
+from backend.services.sign_in_by_oidc import AccountUnknown, SignInNotBegun
+from backend.services.standing_consents import ConsentWithdrawn
 from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortened
 from pallor.image.decode import PhotoFormatUnknown, PhotoTooLarge, PhotoTypeMismatch
 
@@ -20,10 +44,41 @@ log = logging.getLogger(__name__)
 _STATUS: dict[type[PallorError], HTTPStatus] = {
     TokenMissing: HTTPStatus.UNAUTHORIZED,
     TokenUnknown: HTTPStatus.UNAUTHORIZED,
+    TokenExpired: HTTPStatus.UNAUTHORIZED,
     RoleNotAllowed: HTTPStatus.FORBIDDEN,
+    SignInNeeded: HTTPStatus.FORBIDDEN,
+    CsrfMissing: HTTPStatus.FORBIDDEN,
+    PasswordChangeNeeded: HTTPStatus.FORBIDDEN,
+    SecondFactorNeeded: HTTPStatus.FORBIDDEN,
+    DeviceUnconfirmed: HTTPStatus.FORBIDDEN,
+    DeviceRetired: HTTPStatus.FORBIDDEN,
+    DeviceStolen: HTTPStatus.FORBIDDEN,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    CaseErased: HTTPStatus.GONE,
+    PasswordWrong: HTTPStatus.UNAUTHORIZED,
+    SecondFactorCodeNeeded: HTTPStatus.UNAUTHORIZED,
+    TokenReplaced: HTTPStatus.UNAUTHORIZED,
+    CookieNotRotated: HTTPStatus.FORBIDDEN,
+    DeviceTokenNeeded: HTTPStatus.FORBIDDEN,
+    ProviderRefused: HTTPStatus.FORBIDDEN,
+    SignInNotBegun: HTTPStatus.FORBIDDEN,
+    SiteNotShared: HTTPStatus.FORBIDDEN,
+    AccountUnknown: HTTPStatus.FORBIDDEN,
+    ProviderMissing: HTTPStatus.NOT_FOUND,
+    SecondFactorNotBegun: HTTPStatus.CONFLICT,
     NotFound: HTTPStatus.NOT_FOUND,
+    PersonNotFound: HTTPStatus.NOT_FOUND,
+    DeviceNotFound: HTTPStatus.NOT_FOUND,
+    SubjectUnknown: HTTPStatus.NOT_FOUND,
     ContentDiffers: HTTPStatus.CONFLICT,
+    ConsentWithdrawn: HTTPStatus.CONFLICT,
     OffsetMismatch: HTTPStatus.CONFLICT,
+    FingerprintDiffers: HTTPStatus.CONFLICT,
+    LastAdministrator: HTTPStatus.CONFLICT,
+    NameTaken: HTTPStatus.CONFLICT,
+    RoleFixed: HTTPStatus.CONFLICT,
+    SiteTaken: HTTPStatus.CONFLICT,
+    StateFinal: HTTPStatus.CONFLICT,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -33,12 +88,17 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
 _HIDDEN = ("subject_code", "reason")
-_TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type")
+# The last one is said of a text's length only where it is a backend.wire.fields.Secret.
+_TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"
 
 
 class BodyNotJson(Refused):
     """The body is not JSON."""
+
+
+class TextUnfit(Refused):
+    """A text that no database can keep."""
 
 
 class Fault(BaseModel):
@@ -100,6 +160,8 @@ def answer_with_problems(app: Flask) -> None:
         response = problem(status, error.code(), str(error), faults)
         if isinstance(error, OffsetMismatch):
             response.headers["Upload-Offset"] = str(error.expected)
+        if isinstance(error, TooManyAttempts):
+            response.headers["Retry-After"] = str(error.retry_after)
         return response
 
     @app.errorhandler(HTTPException)
@@ -121,7 +183,7 @@ def answer_with_problems(app: Flask) -> None:
 
 
 def strict_json(data: bytes) -> Any:
-    """Parse a JSON body; raises ``BodyNotJson``, also for NaN and Infinity, which are not JSON."""
+    """Parse a JSON body; raises ``BodyNotJson``, also for NaN and Infinity, or ``TextUnfit``."""
 
     def refuse(word: str) -> None:
         raise ValueError(f"{word} is not JSON")
@@ -130,6 +192,7 @@ def strict_json(data: bytes) -> Any:
         found = json.loads(data, parse_constant=refuse, object_pairs_hook=_object)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
+        _check_text(found)
         return found
     except (ValueError, RecursionError) as error:
         raise BodyNotJson(
@@ -138,9 +201,25 @@ def strict_json(data: bytes) -> Any:
         ) from error  # fmt: skip
 
 
+def _check_text(value: Any, where: str = "") -> None:
+    """Raise ``TextUnfit`` for NUL or half a character (a lone surrogate) anywhere: valid JSON, and no text."""
+    if isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise TextUnfit(
+            "it holds NUL or half a character, which no text has", field=where or "body", value="(text, not repeated)",
+            remedy="Send Unicode text.",
+        )  # fmt: skip
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_text(name, where)
+            _check_text(inner, f"{where}.{name}" if where else name)
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_text(inner, f"{where}.{number}")
+
+
 def _fault(error: dict[str, Any]) -> Fault:
     field = ".".join(str(part) for part in error["loc"]) or "body"
-    hidden = any(name in error["loc"] for name in _HIDDEN)
+    hidden = any(name in error["loc"] for name in _HIDDEN) or error["type"] == "unseen"  # backend.wire.fields.Secret
     # Text under a name we do not know, or where an object belongs, may be a person's: it is not repeated.
     hidden = hidden or (isinstance(error["input"], str) and error["type"] in _TEXT_OUT_OF_PLACE)
     value = "(text, not repeated)" if hidden else shortened(_brief(error["input"]))

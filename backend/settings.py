@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pallor.label import DEFAULT_TABLE, TABLES
-from pallor.settings import number, one_of, path, setting, text, url, whole
+from pallor.settings import Fault, SettingsRefused, flag, number, one_of, path, setting, text, url, whole
+
+_TOGETHER = "An OpenID Connect provider is named by its issuer, a client id and a client secret together."
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,10 +19,38 @@ class DatabaseSettings:
         "PALLOR_DATABASE_URL", url("sqlite", "postgresql+psycopg"),
         "The database: sqlite:////var/lib/pallor/pallor.db or postgresql+psycopg://user@host/pallor", secret=True,
     )  # fmt: skip
+    label_table: str = setting(
+        "PALLOR_LABEL_TABLE", one_of(*TABLES), "The WHO table that labels follow", default=DEFAULT_TABLE
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(DatabaseSettings):
+class OfficeSettings(DatabaseSettings):
+    """What it takes beside the database to send somebody here: by which address, and what a node is to trust."""
+
+    public_url: str | None = setting(
+        "PALLOR_PUBLIC_URL", url("http", "https"),
+        "Where phones and browsers reach this server, such as https://pallor.example.org; default: where it listens",
+        default=None,
+    )  # fmt: skip
+    root_metadata: Path | None = setting(
+        "PALLOR_ROOT_METADATA", path, "The signed root metadata that new nodes are to trust (1.root.json)", default=None
+    )
+    bind: str = setting("PALLOR_BIND", text, "Where the API listens, host:port", default="127.0.0.1:8080")
+
+    @property
+    def address(self) -> str:
+        """Where people and devices reach this server, without a slash at the end."""
+        return (self.public_url or f"http://{self.bind}").rstrip("/")
+
+    @property
+    def secure(self) -> bool:
+        """Whether they reach it over TLS."""
+        return self.address.startswith("https://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(OfficeSettings):
     """Shared by ``serve``, ``consume`` and ``sweep``."""
 
     store_url: str = setting(
@@ -39,10 +71,36 @@ class Settings(DatabaseSettings):
     shelf: Path | None = setting(
         "PALLOR_SHELF", path, "The release shelf this machine shares with its worker", default=None
     )
-    label_table: str = setting(
-        "PALLOR_LABEL_TABLE", one_of(*TABLES), "The WHO table that labels follow", default=DEFAULT_TABLE
+    proxies: int = setting(
+        "PALLOR_PROXIES", whole(0, 5), "Proxies in front whose X-Forwarded-For is to be believed", default=0
     )
-    bind: str = setting("PALLOR_BIND", text, "Where the API listens, host:port", default="127.0.0.1:8080")
+    session_hours: float = setting(
+        "PALLOR_SESSION_HOURS", number(0.1, 24 * 31), "A browser's sign-in lasts this long", default=12.0
+    )
+    phone_session_days: float = setting(
+        "PALLOR_PHONE_SESSION_DAYS", number(0.1, 365), "A person's sign-in on a phone lasts this long", default=30.0
+    )
+    device_token_days: float = setting(
+        "PALLOR_DEVICE_TOKEN_DAYS",
+        number(1, 3650),
+        "A device's token lasts this long unless it is rotated",
+        default=365.0,
+    )
+    second_factor: bool = setting(
+        "PALLOR_SECOND_FACTOR", flag, "Whether administrators need a second factor", default=True
+    )
+    oidc_issuer: str | None = setting(
+        "PALLOR_OIDC_ISSUER",
+        url("https", "http"),
+        "An OpenID Connect provider to sign in by; its word is taken, of second factors too",
+        default=None,
+    )
+    oidc_client_id: str | None = setting(
+        "PALLOR_OIDC_CLIENT_ID", text, "What that provider calls this server", default=None
+    )
+    oidc_client_secret: str | None = setting(
+        "PALLOR_OIDC_CLIENT_SECRET", text, "What this server shows that provider", default=None, secret=True
+    )
     web_processes: int = setting("PALLOR_WEB_PROCESSES", whole(1, 64), "Processes that answer HTTP", default=2)
     web_threads: int = setting(
         "PALLOR_WEB_THREADS", whole(1, 256), "Threads a process; a slow phone holds one", default=16
@@ -65,3 +123,16 @@ class Settings(DatabaseSettings):
     visibility_seconds: int = setting(
         "PALLOR_VISIBILITY_SECONDS", whole(1), "A message taken by a killed process returns after this", default=60
     )
+
+    def __post_init__(self) -> None:
+        """Raise ``SettingsRefused`` for an identity provider named by half, or asked where others listen."""
+        named = {"ISSUER": self.oidc_issuer, "CLIENT_ID": self.oidc_client_id, "CLIENT_SECRET": self.oidc_client_secret}
+        wrong = [Fault(f"PALLOR_OIDC_{name}", "must be set", "nothing", _TOGETHER) for name in named if not named[name]]
+        if any(named.values()) and wrong:
+            raise SettingsRefused(tuple(wrong))
+        issuer = urlsplit(self.oidc_issuer or "https:")
+        if issuer.scheme != "https" and issuer.hostname not in _THIS_MACHINE:
+            reason = "not an address that starts with https://"
+            raise SettingsRefused(
+                (Fault("PALLOR_OIDC_ISSUER", reason, issuer.scheme, "Only this machine needs no TLS."),)
+            )

@@ -2,17 +2,22 @@
 
 import logging
 import threading
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 
 from backend.db.engine import Database
-from backend.db.tables import labels, photos
+from backend.db.tables import cases, labels, photos
 from backend.queue import Send
+from backend.services.apply_retention import apply_retention
+from backend.services.derive_label import label_key
+from backend.services.erase import finish_erasures
 from backend.services.receive_photo import discard_stale_uploads
+from backend.services.standing_consents import care_stands
+from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
-from pallor.clock import Clock, utc_text
+from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import Unavailable
 from pallor.store.port import ObjectStore
@@ -21,15 +26,25 @@ log = logging.getLogger(__name__)
 
 _BATCH = 500
 _STALE_UPLOAD = timedelta(days=30)
+_HOUSEKEEPING = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Swept:
     """What one round did."""
 
-    resent: int
-    labels_written: int
+    resent: int = 0
+    labels_written: int = 0
+    objects_taken_away: int = 0
+    erasures_finished: int = 0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one housekeeping did."""
+
     uploads_discarded: int
+    cases_erased: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float) -> Swept:
@@ -37,30 +52,46 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
     return Swept(
         resent=resend_waiting(database, clock, send, resend_seconds),
         labels_written=write_labels(database, store, clock),
-        uploads_discarded=discard_stale_uploads(database, clock.now() - _STALE_UPLOAD),
+        objects_taken_away=take_away_objects(database, store),
+        erasures_finished=finish_erasures(database, clock),
     )
 
 
+def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
+    """What is due now and then: what is too old goes, and SQLite's log of changes is emptied."""
+    kept = Kept(
+        uploads_discarded=discard_stale_uploads(database, clock, clock.now() - _STALE_UPLOAD),
+        cases_erased=apply_retention(database, clock, label_table),
+    )
+    database.checkpoint()
+    return kept
+
+
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
-                send: Send, resend_seconds: float) -> None:  # fmt: skip
+                send: Send, resend_seconds: float, label_table: str) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next."""
+    kept_at: datetime | None = None
     while not stop.wait(pause_seconds):
         try:
-            swept = sweep(database, store, clock, send, resend_seconds)
+            if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
+                _tell(keep_house(database, clock, label_table))
+                kept_at = clock.now()
+            _tell(sweep(database, store, clock, send, resend_seconds))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
-            continue
-        if swept != Swept(0, 0, 0):
-            log.info(f"swept: {swept.resent} sent again, {swept.labels_written} labels written", extra={})
 
 
 def resend_waiting(database: Database, clock: Clock, send: Send, resend_seconds: float) -> int:
-    """Send ``predict_case`` again for photos that have waited too long; how many the broker took."""
+    """Send ``predict_case`` again for photos that have waited too long; how many the broker took.
+
+    Not for those whose person has withdrawn consent to care.
+    """
     now = clock.now()
     long_ago = or_(photos.c.sent_at.is_(None), photos.c.sent_at < now - timedelta(seconds=resend_seconds))
     query = (
         select(photos.c.id, photos.c.case_id, photos.c.stored_sha256)
-        .where(photos.c.state == "waiting", long_ago)
+        .join(cases, cases.c.id == photos.c.case_id)
+        .where(photos.c.state == "waiting", long_ago, care_stands())
         .order_by(photos.c.sent_at)
         .limit(_BATCH)
     )
@@ -83,8 +114,16 @@ def write_labels(database: Database, store: ObjectStore, clock: Clock) -> int:
     with database.read() as connection:
         unwritten = connection.execute(query).all()
     for row in unwritten:
-        day = utc_text(row.derived_at)[:10]
-        store.put(f"labels/v1/dt={day}/{row.id}.json", canonical_json(row.record))
+        key = label_key(row.id, row.derived_at)
+        store.put(key, canonical_json(row.record))
         with database.write() as tx:
-            tx.execute(update(labels).where(labels.c.id == row.id).values(written_at=clock.now()))
+            there = tx.execute(update(labels).where(labels.c.id == row.id).values(written_at=clock.now())).rowcount
+            if not there:  # erased while it was being written
+                ask_to_take_away(database, tx, clock.now(), [key])
     return len(unwritten)
+
+
+def _tell(done: Swept | Kept) -> None:
+    if any(astuple(done)):
+        said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in vars(done).items() if count)
+        log.info(f"swept: {said}", extra={})

@@ -3,9 +3,10 @@
 from flask import Response
 from flask_openapi import APIBlueprint
 
+from backend.access.roles import Role
 from backend.api import show
 from backend.api.parts import Parts, answers, shown
-from backend.auth import Role, allow
+from backend.auth import Reach, allow
 from backend.services.read_records import list_labels, list_predictions, list_releases
 from backend.wire import cursors, out, received
 
@@ -17,7 +18,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
     )
 
     @bp.get("/predictions", responses=answers({200: out.PredictionPage}))
-    @allow(Role.ADMIN)
+    @allow(Role.ADMIN, reach=Reach.LIST)
     def get_predictions(query: received.PageQuery) -> Response:
         """Every release's answer for every photo, and which one is shown"""
         cursor = cursors.read_cursor(query.cursor, 2)
@@ -27,7 +28,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
         return shown(out.PredictionPage(items=[show.prediction(row) for row in page], next=after))
 
     @bp.get("/labels", responses=answers({200: out.LabelPage}))
-    @allow(Role.ADMIN)
+    @allow(Role.ADMIN, reach=Reach.LIST)
     def get_labels(query: received.PageQuery) -> Response:
         """Labels, oldest first; one that supersedes another names it"""
         rows = list_labels(parts.database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
@@ -36,7 +37,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
         return shown(out.LabelPage(items=[show.label(row) for row in page], next=after))
 
     @bp.get("/releases", responses=answers({200: out.ReleasePage}))
-    @allow(Role.ADMIN)
+    @allow(Role.ADMIN, reach=Reach.NONE)
     def get_releases() -> Response:
         """The releases this server knows, with the protocol of each figure"""
         return shown(out.ReleasePage(items=[show.release(*found) for found in list_releases(parts.database)]))

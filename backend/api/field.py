@@ -3,9 +3,10 @@
 from flask import Response, request
 from flask_openapi import APIBlueprint
 
+from backend.access.roles import Role
 from backend.api import show
 from backend.api.parts import Parts, answers, caller, shown
-from backend.auth import Role, allow
+from backend.auth import Reach, allow
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
 from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
@@ -32,39 +33,39 @@ def field_api(parts: Parts) -> APIBlueprint:
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
-    @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409))
-    @allow(Role.FIELD)
+    @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
+    @allow(Role.FIELD, reach=Reach.BODY, delivers=True)
     def put_case(path: received.CasePath, body: received.CaseIn) -> Response:
         """Submit a case; the same again is 200 and changes nothing"""
         case = received.to_case(path.case_id, body, parts.clock.now())
-        created = submit_case(parts.database, parts.clock, case, by=caller().name)
+        created = submit_case(parts.database, parts.clock, case, within=caller().sites, by=caller().actor)
         row = show_receipt(parts.database, case.id)
         receipt = out.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
         return shown(receipt, 201 if created else 200)
 
-    @bp.get("/cases/<case_id>", responses=answers({200: out.CaseOut}, 404))
-    @allow(Role.FIELD, Role.ADMIN)
+    @bp.get("/cases/<case_id>", responses=answers({200: out.CaseOut}, 404, 410))
+    @allow(Role.FIELD, Role.ADMIN, reach=Reach.PATH)
     def get_case(path: received.CasePath) -> Response:
         """A case, its photos, what may be said about it, and its label"""
-        return shown(show.case(show_case(parts.database, path.case_id)))
+        return shown(show.case(show_case(parts.database, path.case_id), caller().sites))
 
     @bp.get("/cases", responses=answers({200: out.CasePage}))
-    @allow(Role.FIELD, Role.ADMIN)
+    @allow(Role.FIELD, Role.ADMIN, reach=Reach.LIST)
     def get_cases(query: received.PageQuery) -> Response:
         """Cases, newest first"""
         cursor = cursors.read_moment_cursor(query.cursor)
-        views = list_cases(parts.database, query.limit + 1, cursor)
+        views = list_cases(parts.database, query.limit + 1, cursor, within=caller().sites)
         page = views[: query.limit]
         last = page[-1].row if len(views) > query.limit else None
         after = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None
-        return shown(out.CasePage(items=[show.case(view) for view in page], next=after))
+        return shown(out.CasePage(items=[show.case(view, caller().sites) for view in page], next=after))
 
     @bp.put(
         "/cases/<case_id>/photos/<photo_id>",
-        responses=answers({200: out.PhotoOut, 201: out.PhotoOut, 202: out.PhotoOut}, 404, 409, 415),
+        responses=answers({200: out.PhotoOut, 201: out.PhotoOut, 202: out.PhotoOut}, 404, 409, 410, 415),
         request_body=_PHOTO_BODY,
     )
-    @allow(Role.FIELD)
+    @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
     def put_photo(path: received.PhotoPath, query: received.PhotoQuery, header: received.PhotoHeaders) -> Response:
         """Send a photo, whole or from a byte on
 
@@ -93,11 +94,11 @@ def field_api(parts: Parts) -> APIBlueprint:
             captured_at=query.captured_at,
             eye=query.eye,
         )
-        created = receive_piece(intake, photo, header.upload_offset, data, by=caller().name, whole=whole)
+        created = receive_piece(intake, photo, header.upload_offset, data, by=caller().actor, whole=whole)
         return _receipt(path, created)
 
-    @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: out.PhotoOut}, 404))
-    @allow(Role.FIELD, Role.ADMIN)
+    @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: out.PhotoOut}, 404, 410))
+    @allow(Role.FIELD, Role.ADMIN, reach=Reach.PATH, delivers=True)
     def get_photo(path: received.PhotoPath) -> Response:
         """How much of a photo is here, and what became of it; `Upload-Offset` says where to go on"""
         return _receipt(path, None)
@@ -105,31 +106,31 @@ def field_api(parts: Parts) -> APIBlueprint:
     def _receipt(path: received.PhotoPath, created: bool | None) -> Response:
         row, held, same = photo_state(parts.database, path.case_id, path.photo_id)
         status = 201 if created else 202 if row.state == "uploading" and created is not None else 200
-        response = shown(show.photo(row, held, same), status)
+        response = shown(show.photo(row, held, same, caller().sites), status)
         response.headers["Upload-Offset"] = str(held)
         return response
 
     @bp.put(
         "/cases/<case_id>/amendments/<amendment_id>",
-        responses=answers({200: out.AmendmentOut, 201: out.AmendmentOut}, 404, 409),
+        responses=answers({200: out.AmendmentOut, 201: out.AmendmentOut}, 404, 409, 410),
     )
-    @allow(Role.FIELD)
+    @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
     def put_amendment(path: received.AmendmentPath, body: received.AmendmentIn) -> Response:
         """Correct facts of a case, with a reason; what they were stays on record and the label follows"""
         changes = received.to_changes(body, parts.clock.now())
         table = parts.settings.label_table
         created = amend_case(
-            parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().name
+            parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().actor
         )
         row = show_amendment(parts.database, path.case_id, path.amendment_id)
         return shown(show.amendment(row), 201 if created else 200)
 
     @bp.get("/changes", responses=answers({200: out.ChangePage}))
-    @allow(Role.FIELD, Role.LAB, Role.ADMIN)
+    @allow(Role.FIELD, Role.LAB, Role.ADMIN, reach=Reach.LIST)
     def get_changes(query: received.PageQuery) -> Response:
         """What is new or different since a cursor, oldest first"""
         cursor = cursors.read_number_cursor(query.cursor)
-        rows = list_changes(parts.database, query.limit + 1, cursor)
+        rows = list_changes(parts.database, query.limit + 1, cursor, within=caller().sites)
         page = rows[: query.limit]
         after = cursors.show_cursor(str(page[-1].seq if page else cursor))
         return shown(out.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from flask import Response
 from flask_openapi import APIBlueprint
 
+from backend.access.roles import Role
 from backend.api.parts import Parts, answers, shown
-from backend.auth import Role, allow
+from backend.auth import Reach, allow
 from backend.services.report_worker import readiness
 from backend.wire import out
 from pallor.release.shelf import Shelf, ShelfEmpty
@@ -19,13 +20,13 @@ def health_api(parts: Parts) -> APIBlueprint:
     )
 
     @bp.get("/live", responses=answers({200: out.LiveOut}))
-    @allow(*Role)
+    @allow(*Role, reach=Reach.NONE, unfinished=True)
     def live() -> Response:
         """This process answers"""
         return shown(out.LiveOut(live=True, world=parts.settings.world))
 
     @bp.get("/ready", responses=answers({200: out.ReadyOut, 503: out.ReadyOut}))
-    @allow(*Role)
+    @allow(*Role, reach=Reach.NONE, unfinished=True)
     def ready() -> Response:
         """A worker answered the golden photos with the active release, lately"""
         active = _active_release(parts)

@@ -6,6 +6,7 @@ from typing import Any, cast
 from flask import Response, g
 from pydantic import BaseModel
 
+from backend.access.throttle import Throttle
 from backend.auth import Caller
 from backend.db.engine import Database
 from backend.queue import Send
@@ -26,10 +27,11 @@ class Parts:
     store: ObjectStore
     clock: Clock
     send: Send
+    throttle: Throttle
 
 
 def caller() -> Caller:
-    """Who sent the request that is being answered; ``app`` has checked the token and the role."""
+    """Who sent the request that is being answered; ``app`` has checked them against the route's rule."""
     return cast(Caller, g.caller)
 
 

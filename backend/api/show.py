@@ -5,14 +5,19 @@ from typing import Any
 from sqlalchemy import Row
 
 from backend.services.read_records import CaseView
-from backend.wire import out
+from backend.services.standing_consents import Standing
+from backend.wire import out, rights
+from pallor.consent import Purpose
 from pallor.image.quality import RETAKE_WORDS
 from pallor.release.manifest import Manifest
 
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
 
 
-def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> out.PhotoOut:
+def photo(
+    row: Row[Any], received_bytes: int, same_photo: list[tuple[str, str]], within: frozenset[str] | None
+) -> out.PhotoOut:
+    """``same_photo``: cases with their sites, of which those beyond ``within`` are not named."""
     reasons = (row.quality or {}).get("reasons", [])
     retake = [RETAKE_WORDS[reason] for reason in reasons] or [_NO_REASON_GIVEN]
     return out.PhotoOut(
@@ -22,28 +27,41 @@ def photo(row: Row[Any], received_bytes: int, same_photo_cases: list[str]) -> ou
         received_bytes=received_bytes,
         bytes=row.bytes,
         uploaded_sha256=row.uploaded_sha256,
-        stored_sha256=row.stored_sha256,
+        stored_sha256=None if row.state == "uploading" else row.stored_sha256,
         received_at=row.received_at,
         refusal=row.refusal,
         quality=row.quality,
         retake=retake if row.state == "refused" else [],
-        same_photo_cases=same_photo_cases,
+        same_photo_cases=[case_id for case_id, site in same_photo if within is None or site in within],
     )
 
 
-def case(view: CaseView) -> out.CaseOut:
+def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
     warnings = ["same-photo-of-another-subject"] if any(others for _, others in view.photos) else []
     facts = view.case.to_json()
     return out.CaseOut(
         case_id=view.case.id,
+        practice=view.practice,
+        consent=consents(view.consents),
         received_at=view.row.received_at,
         amended=view.amended,
         status=view.status,
         advice=out.AdviceOut.of(view.advice),
-        photos=[photo(row, row.bytes if row.received_at else 0, others) for row, others in view.photos],
+        photos=[photo(row, row.bytes if row.received_at else 0, others, within) for row, others in view.photos],
         label=label(view.label) if view.label else None,
         warnings=warnings,
-        **{name: facts[name] for name in facts if name != "id"},
+        **{name: facts[name] for name in facts if name not in ("id", "consent")},
+    )
+
+
+def consents(found: dict[Purpose, Standing]) -> out.ConsentsOut:
+    return out.ConsentsOut(
+        **{
+            purpose.value: out.ConsentOut(
+                given=standing.given, at=standing.at, wording=standing.wording, withdrawn_at=standing.withdrawn_at
+            )
+            for purpose, standing in found.items()
+        }
     )
 
 
@@ -52,6 +70,7 @@ def label(row: Row[Any]) -> out.LabelOut:
     return out.LabelOut(
         label_id=row.id,
         case_id=row.case_id,
+        practice=record.get("practice", False),  # before there were such sites, none was one
         table=record["table"],
         group=record["group"],
         lab_result_id=record["lab_result_id"],
@@ -100,10 +119,39 @@ def amendment(row: Row[Any]) -> out.AmendmentOut:
     )
 
 
+def statement(row: Row[Any]) -> rights.StatementOut:
+    return rights.StatementOut(
+        consent_id=row.id,
+        case_id=row.case_id,
+        purpose=row.purpose,
+        given=row.given,
+        at=row.at,
+        wording=row.wording,
+        recorded_at=row.recorded_at,
+        recorded_by=row.recorded_by,
+    )
+
+
+def erasure(row: Row[Any]) -> rights.ErasureOut:
+    return rights.ErasureOut(
+        erasure_id=row.id,
+        site=row.site,
+        reason=row.cause,
+        cases=row.cases,
+        photos=row.photos,
+        snapshots=row.snapshots,
+        releases=row.releases,
+        asked_at=row.asked_at,
+        asked_by=row.asked_by,
+        done_at=row.done_at,
+    )
+
+
 def prediction(row: Row[Any]) -> out.PredictionOut:
     return out.PredictionOut(
         photo_id=row.photo_id,
         case_id=row.case_id,
+        practice=row.practice,
         release_id=row.release_id,
         probability=row.probability,
         shown=row.shown,

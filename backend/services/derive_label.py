@@ -1,14 +1,17 @@
 """A label is derived from what is on record, again whenever that changes; the new record supersedes the old one."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from backend.db.tables import deployment, labels, photos, same_photo_warnings
+from backend.db.tables import deployment, labels, photos, same_photo_warnings, sites
 from backend.services.audit import write_audit
 from backend.services.records import case_of, case_row, note_change, standing_results
+from backend.services.standing_consents import standing_consents
 from pallor.case import Case
 from pallor.clock import Clock, utc_text
+from pallor.consent import Purpose
 from pallor.digest import digest_of
 from pallor.eligibility import Evidence, withheld_reasons
 from pallor.ids import new_id
@@ -34,20 +37,23 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
         .order_by(photos.c.received_at, photos.c.id)
     ).all()
     warned = select(same_photo_warnings.c.photo_id).where(same_photo_warnings.c.photo_id.in_([p.id for p in usable]))
+    practice = tx.execute(select(sites.c.practice).where(sites.c.code == case.site)).scalar_one()
     withheld = withheld_reasons(
         Evidence(
             label=label,
-            consent_to_training=case.consent_to_training,
+            consent_to_training=standing_consents(tx, [case_id])[case_id][Purpose.TRAINING].given,
             taken_at=newest.taken_at,
             captured_at=tuple(p.captured_at for p in usable),
             values_g_per_l=tuple(r.g_per_l for r in results),
             same_photo_elsewhere=tx.execute(warned).first() is not None,
+            practice=practice,
         )
     )
     content = {
         "case_id": case_id,
         "world": tx.execute(select(deployment.c.world)).scalar_one(),
         "site": case.site,
+        "practice": practice,
         "photos": [p.stored_sha256 for p in usable],
         "lab_result_id": newest.id,
         "taken_at": utc_text(newest.taken_at),
@@ -56,6 +62,11 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
         **_label_json(case, hb, label),
     }
     _supersede(tx, clock, case_id, content, eligible=not withheld, by=by)
+
+
+def label_key(label_id: str, derived_at: datetime) -> str:
+    """Where a label's record lies: ``labels/v1/dt=<day>/<id>.json``."""
+    return f"labels/v1/dt={utc_text(derived_at)[:10]}/{label_id}.json"
 
 
 def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases
+from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases, sites
 from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
+from backend.services.standing_consents import Standing, standing_consents
 from pallor.advice import Advice, advise
 from pallor.case import Case, Status, status_of
+from pallor.consent import Purpose
 from pallor.lab import Hb, read_hb
 from pallor.label import label_of
 from pallor.prediction import Prediction
@@ -28,9 +30,11 @@ class CaseView:
     status: Status
     answer: Prediction | None
     advice: Advice
-    photos: list[tuple[Row[Any], list[str]]]
+    photos: list[tuple[Row[Any], list[tuple[str, str]]]]
     label: Row[Any] | None
     amended: bool
+    consents: dict[Purpose, Standing]
+    practice: bool
 
 
 def show_case(database: Database, case_id: str) -> CaseView:
@@ -45,9 +49,13 @@ def show_receipt(database: Database, case_id: str) -> Row[Any]:
         return case_row(connection, case_id)
 
 
-def list_cases(database: Database, limit: int, after: tuple[datetime, str] | None) -> list[CaseView]:
-    """Cases, newest first, from the one after ``after`` (its time of arrival and id) on."""
+def list_cases(
+    database: Database, limit: int, after: tuple[datetime, str] | None, *, within: frozenset[str] | None
+) -> list[CaseView]:
+    """Cases of some sites (None: of all), newest first, from the one after ``after`` (its arrival and id) on."""
     query = select(cases).order_by(cases.c.received_at.desc(), cases.c.id.desc()).limit(limit)
+    if within is not None:
+        query = query.where(cases.c.site.in_(within))
     if after is not None:
         query = query.where(tuple_(cases.c.received_at, cases.c.id) < tuple_(*_bound(cases, "received_at", after)))
     with database.read() as connection:
@@ -67,8 +75,10 @@ def list_predictions(database: Database, limit: int, after: tuple[str, str] | No
     """Answers of every release, by photo id and release id."""
     key = (predictions.c.photo_id, predictions.c.release_id)
     query = (
-        select(predictions, photos.c.case_id)
+        select(predictions, photos.c.case_id, sites.c.practice)
         .join(photos, photos.c.id == predictions.c.photo_id)
+        .join(cases, cases.c.id == photos.c.case_id)
+        .join(sites, sites.c.code == cases.c.site)
         .order_by(*key)
         .limit(limit)
     )
@@ -78,9 +88,11 @@ def list_predictions(database: Database, limit: int, after: tuple[str, str] | No
         return list(connection.execute(query))
 
 
-def list_changes(database: Database, limit: int, after: int) -> list[Row[Any]]:
-    """The feed from a number on, in the order in which things happened."""
+def list_changes(database: Database, limit: int, after: int, *, within: frozenset[str] | None) -> list[Row[Any]]:
+    """The feed of some sites (None: of all) from a number on, in the order in which things happened."""
     query = select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
+    if within is not None:
+        query = query.where(changes.c.site.in_(within))
     with database.read() as connection:
         return list(connection.execute(query))
 
@@ -133,6 +145,8 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
         if (label := newest_label.get(row.id)) is not None
     }
     amended = set(connection.execute(select(amendments.c.case_id).where(amendments.c.case_id.in_(ids))).scalars())
+    said = standing_consents(connection, ids)
+    practising = set(connection.execute(select(sites.c.code).where(sites.c.practice)).scalars())
     manifests: dict[str, Manifest | None] = {}
     views = []
     for row in rows:
@@ -162,12 +176,15 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                     None,  # clearances are signed; until there are any, no release is cleared
                     label=lowest.get(row.id),
                     results_disagree=row.id in disagreeing,
+                    consent_to_care=said[row.id][Purpose.CARE].given,
                     refused_photos=refused,
                     waiting_photos=waiting,
                 ),
                 photos=[(photo, same_photo[photo.id]) for photo in photos_of[row.id]],
                 label=newest_label.get(row.id),
                 amended=row.id in amended,
+                consents=said[row.id],
+                practice=row.site in practising,
             )
         )
     return views

@@ -6,13 +6,16 @@ Bytes wait in the database until the last one is there; then the photo is taken 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
 
 from backend.db.engine import Database
 from backend.db.tables import photos, upload_pieces
 from backend.services.records import ContentDiffers, case_row, not_found
 from backend.services.same_photo import same_photo_cases
-from backend.services.take_in_photo import Declaration, Intake, take_in
+from backend.services.standing_consents import check_care
+from backend.services.take_away import ask_to_take_away
+from backend.services.take_in_photo import Declaration, Intake, image_key, take_in
+from pallor.clock import Clock
 from pallor.errors import Refused
 
 
@@ -46,9 +49,9 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         whole: False when the connection broke off inside this piece: the bytes are kept, nothing else is done.
 
     Raises:
-        NotFound, ContentDiffers, OffsetMismatch, PieceTooLong, ChecksumMismatch; a ``Photo...`` reason of
-        ``pallor.image.decode`` when the bytes are no photo we can use; ``StoreUnavailable``, and then sending an empty
-        piece at the end tries again.
+        NotFound, CaseErased, ConsentWithdrawn, ContentDiffers, OffsetMismatch, PieceTooLong, ChecksumMismatch; a
+        ``Photo...`` reason of ``pallor.image.decode`` when the bytes are no photo we can use; ``StoreUnavailable``, and
+        then sending an empty piece at the end tries again.
     """
     with intake.database.write() as tx:
         row = _declared(intake, tx, photo, offset + len(data), by)
@@ -63,8 +66,9 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
     return complete and take_in(intake, photo, by=by)
 
 
-def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[Any], int, list[str]]:
-    """A photo's row, how many of its bytes are here, and the cases of other subjects that hold the same photograph.
+def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[Any], int, list[tuple[str, str]]]:
+    """A photo's row, how many of its bytes are here, and the cases of other subjects that hold the same photograph,
+    each with its site.
 
     Raises:
         NotFound: no such photo of this case.
@@ -77,12 +81,21 @@ def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[An
         return row, held, same_photo_cases(connection, [photo_id])[photo_id]
 
 
-def discard_stale_uploads(database: Database, older_than: datetime) -> int:
+def discard_stale_uploads(database: Database, clock: Clock, older_than: datetime) -> int:
     """Forget photos whose bytes never all came; how many they were."""
-    stale = select(photos.c.id).where(photos.c.state == "uploading", photos.c.declared_at < older_than)
     with database.write() as tx:
-        tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id.in_(stale)))
-        return tx.execute(delete(photos).where(photos.c.id.in_(stale))).rowcount
+        return discard_uploads(database, tx, clock, photos.c.declared_at < older_than)
+
+
+def discard_uploads(database: Database, tx: Connection, clock: Clock, which: ColumnElement[bool]) -> int:
+    """Forget photos that have not fully arrived, and every byte of them; how many they were."""
+    unfinished = (photos.c.state == "uploading") & which
+    found = tx.execute(select(photos.c.id, photos.c.stored_sha256).where(unfinished)).all()
+    for photo in found:
+        tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.id))
+        tx.execute(delete(photos).where(photos.c.id == photo.id))
+    ask_to_take_away(database, tx, clock.now(), [image_key(p.stored_sha256) for p in found if p.stored_sha256])
+    return len(found)
 
 
 def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: str) -> Row[Any]:
@@ -104,6 +117,8 @@ def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: 
     differing = [name for name, value in declared.items() if row._mapping[name] != value]
     if differing:
         raise ContentDiffers("photo_id", photo.photo_id, differing)
+    if row.state == "uploading":  # what had arrived before is known by its phone to be here
+        check_care(tx, photo.case_id)
     return row
 
 

@@ -9,6 +9,7 @@ from backend.db.tables import photos, predictions
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import note_change
+from backend.services.standing_consents import ConsentWithdrawn, check_care
 from pallor.clock import Clock
 from pallor.messages import RecordPrediction
 
@@ -20,12 +21,18 @@ _ACTOR = "worker"
 def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
     """Record an answer or a refusal; True when it changed anything.
 
-    The first answer for a photo is the one that is shown; one of a later release is kept beside it, never shown.
+    The first answer for a photo is the one that is shown; one of a later release is kept beside it, never shown. What
+    comes after the photo was erased, or after consent to care was withdrawn, is let go.
     """
     with database.write() as tx:
         photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
         if photo is None or photo.state == "uploading":
             log.warning("an answer for a photo that is not here", extra={"photo_id": message.photo_id})
+            return False
+        try:
+            check_care(tx, photo.case_id)
+        except ConsentWithdrawn:
+            log.info("an answer that nobody may use any more is let go", extra={"photo_id": message.photo_id})
             return False
         this = photos.c.id == message.photo_id
         if message.prediction is None:

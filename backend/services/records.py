@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, changes, lab_results
+from backend.db.tables import cases, changes, lab_results, tombstones
 from pallor.case import Case
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -14,6 +14,10 @@ from pallor.errors import Refused
 
 class NotFound(Refused):
     """Nothing has this id here."""
+
+
+class CaseErased(Refused):
+    """It was erased, and does not come back by being sent again."""
 
 
 class ContentDiffers(Refused):
@@ -37,12 +41,31 @@ def not_found(field: str, id_: str, what: str) -> NotFound:
     )
 
 
-def case_row(tx: Connection, case_id: str) -> Row[Any]:
-    """The row of a case; raises ``NotFound``."""
+def case_row(tx: Connection, case_id: str, *, within: frozenset[str] | None = None) -> Row[Any]:
+    """The row of a case.
+
+    Args:
+        within: the sites of whoever asks; None: every site. A case elsewhere is as one that does not exist.
+
+    Raises:
+        NotFound, CaseErased
+    """
     row = tx.execute(select(cases).where(cases.c.id == case_id)).first()
     if row is None:
+        check_not_erased(tx, case_id, within)
+    if row is None or (within is not None and row.site not in within):
         raise not_found("case_id", case_id, "case")
     return row
+
+
+def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> None:
+    """Raise ``CaseErased`` for a case that left a tombstone at one of these sites."""
+    site = tx.execute(select(tombstones.c.site).where(tombstones.c.case_id == case_id)).scalar()
+    if site is not None and (within is None or site in within):
+        raise CaseErased(
+            "this case was erased", field="case_id", value=case_id,
+            remedy="Drop it from the phone as well; a new visit is a new case with an id of its own.",
+        )  # fmt: skip
 
 
 def case_of(row: Row[Any]) -> Case:
@@ -59,7 +82,9 @@ def standing_results(tx: Connection, case_ids: Sequence[str]) -> Sequence[Row[An
 
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
     """Tell the feed that a case, photo, prediction, lab-result, amendment or label is new or different."""
-    tx.execute(changes.insert().values(kind=kind, entity_id=entity_id, case_id=case_id, at=clock.now()))
+    site = select(cases.c.site).where(cases.c.id == case_id).scalar_subquery()
+    row = {"kind": kind, "entity_id": entity_id, "case_id": case_id, "site": site, "at": clock.now()}
+    tx.execute(changes.insert().values(row))
 
 
 def put_once(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, photos, same_photo_warnings
+from backend.db.tables import cases, photos, same_photo_warnings, sites
 from backend.services.records import case_row
 from pallor.clock import Clock
 from pallor.image.fingerprint import NEAR_BITS, bands, hamming
@@ -14,13 +14,18 @@ from pallor.image.fingerprint import NEAR_BITS, bands, hamming
 def warn_of_same_photo(
     database: Database, tx: Connection, clock: Clock, case_id: str, photo_id: str, perceptual: str
 ) -> list[str]:
-    """Note every photo of another subject that is the same photograph; the cases that hold one."""
+    """Note every photo of another subject that is the same photograph; the cases that hold one.
+
+    Where people practise the same photograph is sent again and again: such sites and real ones do not warn each other.
+    """
     mine = case_row(tx, case_id)
+    practice = select(sites.c.practice).where(sites.c.code == mine.site).scalar_subquery()
     alike = [photos.c[f"band{i}"] == part for i, part in enumerate(bands(perceptual))]
     someone_else = (cases.c.site != mine.site) | (cases.c.subject_code != mine.subject_code)
     query = (
         select(photos.c.id, photos.c.case_id, photos.c.perceptual_hash)
         .join(cases, cases.c.id == photos.c.case_id)
+        .join(sites, (sites.c.code == cases.c.site) & (sites.c.practice == practice))
         .where(alike[0] | alike[1] | alike[2] | alike[3], photos.c.id != photo_id, someone_else)
     )
     found = [
@@ -35,17 +40,18 @@ def warn_of_same_photo(
     return sorted({other for _, other, _ in found} - {case_id})
 
 
-def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[str]]:
-    """For each of these photos the cases of other subjects that hold the same photograph."""
+def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """For each of these photos the cases of other subjects that hold the same photograph, each with its site."""
     other = photos.alias()
     query = (
-        select(same_photo_warnings.c.photo_id, other.c.case_id)
+        select(same_photo_warnings.c.photo_id, other.c.case_id, cases.c.site)
         .join(other, same_photo_warnings.c.other_photo_id == other.c.id)
+        .join(cases, cases.c.id == other.c.case_id)
         .where(same_photo_warnings.c.photo_id.in_(photo_ids))
         .distinct()
         .order_by(other.c.case_id)
     )
-    found: dict[str, list[str]] = {photo_id: [] for photo_id in photo_ids}
+    found: dict[str, list[tuple[str, str]]] = {photo_id: [] for photo_id in photo_ids}
     for row in connection.execute(query):
-        found[row.photo_id].append(row.case_id)
+        found[row.photo_id].append((row.case_id, row.site))
     return found

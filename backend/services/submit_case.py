@@ -5,18 +5,30 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases
+from backend.db.tables import amendments, cases, consents, sites
 from backend.services.audit import write_audit
-from backend.services.records import ContentDiffers, case_row, note_change
+from backend.services.records import ContentDiffers, case_row, check_not_erased, note_change
 from pallor.case import Case, differences
 from pallor.clock import Clock
+from pallor.consent import counts_from
+from pallor.errors import Refused
+from pallor.ids import new_id
 
 
-def submit_case(database: Database, clock: Clock, case: Case, *, by: str) -> bool:
+class SiteNotYours(Refused):
+    """Cases are submitted for the sites one belongs to."""
+
+
+def submit_case(database: Database, clock: Clock, case: Case, *, within: frozenset[str] | None, by: str) -> bool:
     """Record a case; True when it is new, False when it was here already with the same facts.
 
+    Args:
+        within: the sites of whoever submits it, None: every site.
+
     Raises:
+        SiteNotYours: ``case.site`` is none of them.
         ContentDiffers: the id is on record with other facts.
+        CaseErased: it was on record, and is not to come back.
     """
     row = {
         "id": case.id,
@@ -28,15 +40,38 @@ def submit_case(database: Database, clock: Clock, case: Case, *, by: str) -> boo
         "received_by": by,
     }
     with database.write() as tx:
+        _check_site(tx, case.site, within)
+        check_not_erased(tx, case.id)
         if database.insert_once(tx, cases, row):
+            _record_consents(tx, case, row)
             note_change(tx, clock, "case", case.id, case.id)
             write_audit(tx, clock, by, "case.submit", case.id, case_id=case.id, new=case.to_json())
             return True
         there = case_row(tx, case.id)
+        if within is not None and there.site not in within:  # nothing of another site's case is told
+            raise ContentDiffers("case_id", case.id, ["content"])
         # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
         if there.submitted_digest != case.digest():
             raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
         return False
+
+
+def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
+    who = {"case_id": case.id, "site": case.site, "subject_code": case.subject_code, "recorded_by": row["received_by"]}
+    for purpose, consent in case.consent.given().items():
+        said = {"purpose": purpose.value, "given": True, "at": consent.at, "wording": consent.wording}
+        moment = counts_from(consent.at, row["received_at"], given=True)
+        stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
+        tx.execute(consents.insert().values(said | who | stamp))
+
+
+def _check_site(tx: Connection, site: str, within: frozenset[str] | None) -> None:
+    known = tx.execute(select(sites.c.code).where(sites.c.code == site)).scalar()
+    if known is None or (within is not None and site not in within):
+        raise SiteNotYours(
+            "not one of your sites", field="site", value=site,
+            remedy="Use the code of a site you belong to (GET /api/v1/session lists them), or ask an administrator.",
+        )  # fmt: skip
 
 
 def _submitted(tx: Connection, there: Row[Any]) -> dict[str, Any]:

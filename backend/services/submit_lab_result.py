@@ -28,11 +28,16 @@ class CannotSupersede(Refused):
     """What should be corrected is not a result of this case, or was corrected already."""
 
 
-def submit_lab_result(database: Database, clock: Clock, result: LabResult, table: str, *, by: str) -> bool:
+def submit_lab_result(
+    database: Database, clock: Clock, result: LabResult, table: str, *, within: frozenset[str] | None, by: str
+) -> bool:
     """Record a result; True when it is new, False when it was here already with the same content.
 
+    Args:
+        within: the sites of whoever posts it, None: every site.
+
     Raises:
-        NotFound: no such case.
+        NotFound, CaseErased: no such case at these sites.
         ContentDiffers: the id is on record with another content.
         SpecimenOfAnotherVisit, CannotSupersede
     """
@@ -56,7 +61,7 @@ def submit_lab_result(database: Database, clock: Clock, result: LabResult, table
         "received_by": by,
     }
     with database.write() as tx:
-        case = case_of(case_row(tx, result.case_id))
+        case = case_of(case_row(tx, result.case_id, within=within))
         if abs(result.taken_at - case.visited_at) > _MAX_GAP:
             raise SpecimenOfAnotherVisit(
                 f"the visit was on {case.visited_at:%Y-%m-%d}, more than {_MAX_GAP.days} days apart",

@@ -14,6 +14,7 @@ from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import note_change
 from backend.services.same_photo import warn_of_same_photo
+from backend.services.take_away import ask_to_take_away
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
 from pallor.errors import Refused
@@ -82,9 +83,13 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
         _forget(intake.database, photo.photo_id)
         raise
     stored_sha256 = sha256_of(stored)
+    if not _claim(intake.database, photo.photo_id, stored_sha256):
+        return False
     intake.store.put(image_key(stored_sha256), stored)
     with intake.database.write() as tx:
         if not _record(intake, tx, photo, stored_sha256, perceptual, quality, by):
+            # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
+            ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(stored_sha256)])
             return False
     if quality.passed:
         intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
@@ -117,6 +122,17 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
             value=photo.uploaded_sha256,
             remedy="Send the photo again from byte 0; a first piece must name the whole size in Upload-Length.",
         )  # fmt: skip
+
+
+def _claim(database: Database, photo_id: str, stored_sha256: str) -> bool:
+    """Say before it is stored which object the photo will refer to; False when it is no longer uploading.
+
+    From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
+    knows which object to take away, however this process ends.
+    """
+    unseen = (photos.c.id == photo_id) & (photos.c.state == "uploading")
+    with database.write() as tx:
+        return tx.execute(update(photos).where(unseen).values(stored_sha256=stored_sha256)).rowcount > 0
 
 
 def _record(

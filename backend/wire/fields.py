@@ -5,7 +5,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictStr, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
 from pallor.clock import parse_utc, utc_text
 from pallor.ids import is_id
@@ -56,6 +68,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _unseen(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        found: str = check(value)
+    except ValidationError as error:
+        raise PydanticCustomError("unseen", "{reason}", {"reason": error.errors()[0]["msg"]}) from None
+    if "\0" in found or any("\ud800" <= letter <= "\udfff" for letter in found):  # no database and no hash takes these
+        raise PydanticCustomError("unseen", "text of whole characters is expected")
+    return found
+
+
 def _uuid(value: Any) -> Any:
     if not (isinstance(value, str) and is_id(value)):
         raise ValueError("a UUID in lower case is expected, such as 1b4e28ba-2fa1-4d2b-a3f5-0c9d1f4a7e11")
@@ -73,6 +95,7 @@ Reported = Annotated[
     BeforeValidator(_reported),
     WithJsonSchema({"anyOf": [{"type": "string", "maxLength": _MAX_REPORTED}, {"type": "number"}]}),
 ]
+Secret = Annotated[StrictStr, WrapValidator(_unseen)]  # comes back in no error, whatever is wrong with it
 Plain = Annotated[StrictStr, BeforeValidator(_plain)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]

@@ -49,6 +49,7 @@ class PhotoOut(Wire):
 class LabelOut(Wire):
     label_id: Id
     case_id: Id
+    practice: bool
     table: str
     group: str | None
     lab_result_id: Id
@@ -67,9 +68,24 @@ class LabelOut(Wire):
     written: bool = Field(description="The record is durable in the object store")
 
 
+class ConsentOut(Wire):
+    """As it stands: a withdrawal holds for every visit of the person at this site."""
+
+    given: bool
+    at: Moment | None = Field(description="When it was last given for this visit")
+    wording: str | None
+    withdrawn_at: Moment | None
+
+
+class ConsentsOut(Wire):
+    care: ConsentOut
+    training: ConsentOut
+
+
 class CaseOut(Wire):
     case_id: Id
     site: Site
+    practice: bool = Field(description="Of a site where people practise: it never counts")
     subject_code: str
     visited_at: Moment
     received_at: Moment
@@ -77,7 +93,7 @@ class CaseOut(Wire):
     danger_signs: list[DangerSign]
     severe_pallor: bool
     sore_eye: bool
-    consent_to_training: bool
+    consent: ConsentsOut
     amended: bool
     status: Status
     advice: AdviceOut
@@ -122,6 +138,7 @@ class AmendmentOut(Wire):
 class PredictionOut(Wire):
     photo_id: Id
     case_id: Id
+    practice: bool
     release_id: str
     probability: float
     shown: bool
@@ -131,7 +148,7 @@ class PredictionOut(Wire):
 
 
 class ChangeOut(Wire):
-    kind: Literal["case", "photo", "prediction", "lab-result", "amendment", "label"]
+    kind: Literal["case", "photo", "prediction", "lab-result", "amendment", "consent", "label", "erased"]
     id: Id
     case_id: Id
     at: Moment

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from backend.wire.fields import Age, Altitude, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
-from pallor.clock import utc_text
+from pallor.clock import parse_utc, utc_text
+from pallor.consent import Consent, Consents
 from pallor.errors import Refused
 from pallor.lab import LabResult, Specimen, read_hb
 from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
@@ -30,6 +31,10 @@ class AgeAmbiguous(Refused):
 
 class UploadLengthMissing(Refused):
     """Without a length nobody can tell a photo from a part of one."""
+
+
+class SealedAtUnreadable(Refused):
+    """The header does not hold a moment."""
 
 
 class DigestUnreadable(Refused):
@@ -76,9 +81,26 @@ class SubjectIn(Wire):
     )
 
 
+Wording = Annotated[
+    StrictStr,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        description="The version of the text that was read out",
+        examples=["care-en-1"],
+    ),
+]
+
+
 class ConsentIn(Wire):
-    care: StrictBool = Field(description="Consent to be screened; a case without it is refused")
-    training: StrictBool = Field(default=False, description="Consent that the photo may teach a model")
+    given_at: Moment = Field(description="When the person said yes")
+    wording: Wording
+
+
+class ConsentsIn(Wire):
+    care: ConsentIn | None = Field(default=None, description="To be screened; a case without it is refused")
+    training: ConsentIn | None = Field(
+        default=None, description="That the photo may teach a model; left out: not given"
+    )
 
 
 class CaseIn(Wire):
@@ -92,7 +114,7 @@ class CaseIn(Wire):
     )
     visited_at: Moment
     subject: SubjectIn
-    consent: ConsentIn
+    consent: ConsentsIn
     danger_signs: list[DangerSign] = Field(default=[], max_length=len(DangerSign))
     severe_pallor: StrictBool = Field(default=False, description="Palms or inner eyelids plainly white")
     sore_eye: StrictBool = Field(default=False, description="Red or sore eye")
@@ -156,7 +178,6 @@ class CaseChanges(Wire):
     danger_signs: list[DangerSign] | None = Field(default=None, max_length=len(DangerSign))
     severe_pallor: StrictBool | None = None
     sore_eye: StrictBool | None = None
-    consent_to_training: StrictBool | None = None
 
 
 class AmendmentIn(Wire):
@@ -173,22 +194,18 @@ class AmendmentIn(Wire):
 
 def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
     """The case that a request speaks of; raises ``Refused`` with the fact that cannot be."""
-    if not body.consent.care:
-        raise ConsentMissing(
-            "no consent to care", field="consent.care", value=False,
-            remedy="Ask for consent first; without it send no case.",
-        )  # fmt: skip
-    _check_not_ahead("visited_at", body.visited_at, now)
+    check_not_ahead("visited_at", body.visited_at, now)
+    consent = _to_consents(body.consent, now)
     return Case(
         id=case_id,
         site=body.site,
         subject_code=check_subject_code(body.subject_code),
         visited_at=body.visited_at,
         subject=_to_subject(body.subject, body.visited_at),
+        consent=consent,
         danger_signs=tuple(sorted(set(body.danger_signs))),
         severe_pallor=body.severe_pallor,
         sore_eye=body.sore_eye,
-        consent_to_training=body.consent.training,
     )
 
 
@@ -196,7 +213,7 @@ def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
     """What an amendment changes, by the names of ``Case.to_json``; nothing that was not sent."""
     changes = body.changes.model_dump(mode="json", exclude_none=True)
     if body.changes.visited_at is not None:
-        _check_not_ahead("changes.visited_at", body.changes.visited_at, now)
+        check_not_ahead("changes.visited_at", body.changes.visited_at, now)
         changes["visited_at"] = utc_text(body.changes.visited_at)
         if "age_months" not in changes.get("subject", {}):
             raise AgeAmbiguous(
@@ -212,7 +229,7 @@ def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
 
 def to_lab_result(result_id: str, body: LabResultIn, now: datetime) -> LabResult:
     """The laboratory result that a request speaks of; raises ``Refused`` as ``pallor.lab.read_hb`` does."""
-    _check_not_ahead("taken_at", body.taken_at, now)
+    check_not_ahead("taken_at", body.taken_at, now)
     return LabResult(
         id=result_id,
         case_id=body.case_id,
@@ -227,7 +244,29 @@ def to_lab_result(result_id: str, body: LabResultIn, now: datetime) -> LabResult
 
 def check_captured_at(captured_at: datetime, now: datetime) -> None:
     """Raise ``MomentInFuture`` for a photo that was not taken yet."""
-    _check_not_ahead("captured_at", captured_at, now)
+    check_not_ahead("captured_at", captured_at, now)
+
+
+def check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
+    """Raise ``MomentInFuture`` for what has not been yet, allowing for a clock that is wrong by hours."""
+    if moment > now + _MAX_AHEAD:
+        raise MomentInFuture(
+            "this lies in the future", field=field, value=utc_text(moment),
+            remedy=f"Check the date and the clock it comes from (here it is {utc_text(now)}), and send it again.",
+        )  # fmt: skip
+
+
+def to_sealed_at(header: str | None) -> datetime | None:
+    """When the device sealed what it sends, by its own clock; raises ``SealedAtUnreadable``."""
+    if header is None:
+        return None
+    try:
+        return parse_utc(header.strip())
+    except ValueError as error:
+        raise SealedAtUnreadable(
+            "not a moment", field="Sealed-At", value=header,
+            remedy="Send RFC 3339 with its offset, such as 2026-11-21T08:00:00Z.",
+        ) from error  # fmt: skip
 
 
 def to_sha256(header: str, field: str) -> str:
@@ -239,6 +278,21 @@ def to_sha256(header: str, field: str) -> str:
             remedy="Send sha-256=:<base64 of the 32 bytes>: as in RFC 9530.",
         )  # fmt: skip
     return f"sha256:{base64.b64decode(match[1]).hex()}"
+
+
+def _to_consents(body: ConsentsIn, now: datetime) -> Consents:
+    if body.care is None:
+        raise ConsentMissing(
+            "no consent to care", field="consent.care", value=None,
+            remedy="Ask for consent first; without it send no case.",
+        )  # fmt: skip
+    check_not_ahead("consent.care.given_at", body.care.given_at, now)
+    if body.training is None:
+        return Consents(Consent(body.care.given_at, body.care.wording))
+    check_not_ahead("consent.training.given_at", body.training.given_at, now)
+    return Consents(
+        Consent(body.care.given_at, body.care.wording), Consent(body.training.given_at, body.training.wording)
+    )
 
 
 def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
@@ -253,11 +307,3 @@ def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
         asked_for = body.sex is not Sex.MALE and age >= _ASKED_FROM_MONTHS
         pregnancy = Pregnancy.UNKNOWN if asked_for else Pregnancy.NO
     return Subject(age, body.sex, pregnancy, body.trimester, body.altitude_m)
-
-
-def _check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
-    if moment > now + _MAX_AHEAD:
-        raise MomentInFuture(
-            "this lies in the future", field=field, value=utc_text(moment),
-            remedy=f"Check the date and the clock it comes from (here it is {utc_text(now)}), and send it again.",
-        )  # fmt: skip

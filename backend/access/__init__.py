@@ -1,0 +1,1 @@
+"""Who there is and by what they are known: roles, names, tokens, passwords, second factors. No database, no routes."""

@@ -1,0 +1,197 @@
+"""Erasing: every row of some cases, every value of theirs on the audit trail, and every object, so that only the fact
+that something was erased remains.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, update
+
+from backend.db.engine import Database
+from backend.db.tables import (
+    amendments,
+    audit,
+    audit_values,
+    cases,
+    changes,
+    consents,
+    erasures,
+    lab_results,
+    labels,
+    object_deletions,
+    photos,
+    predictions,
+    releases,
+    same_photo_warnings,
+    snapshot_cases,
+    snapshots,
+    tombstones,
+    upload_pieces,
+)
+from backend.services.audit import ERASED_VALUES, ERASURE, write_audit
+from backend.services.derive_label import derive_label, label_key
+from backend.services.manage_sites import check_sites
+from backend.services.records import note_change
+from backend.services.take_away import ask_to_take_away
+from backend.services.take_in_photo import image_key
+from pallor.clock import Clock
+from pallor.errors import Refused
+
+
+class SubjectUnknown(Refused):
+    """Nothing is on record under this code."""
+
+
+def erase_subject(
+    database: Database, clock: Clock, erasure_id: str, site: str, subject_code: str, cause: str, table: str, *, by: str
+) -> bool:
+    """Erase every visit of a person at a site; True when it was done now, False when this erasure is on record.
+
+    Raises:
+        SiteUnknown, SubjectUnknown
+    """
+    theirs = (cases.c.site == site) & (cases.c.subject_code == subject_code)
+    with database.write() as tx:
+        if tx.execute(select(erasures.c.id).where(erasures.c.id == erasure_id)).first():
+            return False  # of whom it was is not known any more, so it cannot be compared
+        check_sites(tx, frozenset({site}), "site")
+        case_ids = list(tx.execute(select(cases.c.id).where(theirs)).scalars())
+        if not case_ids:
+            raise SubjectUnknown(
+                "nothing is on record under this code at this site", field="subject_code", value="(not repeated)",
+                remedy="Check the code and the site; what was erased before stays erased.",
+            )  # fmt: skip
+        erase_cases(database, tx, clock, erasure_id, site, case_ids, cause, table, by=by)
+        return True
+
+
+def erase_cases(
+    database: Database,
+    tx: Connection,
+    clock: Clock,
+    erasure_id: str,
+    site: str,
+    case_ids: Sequence[str],
+    cause: str,
+    table: str,
+    *,
+    by: str,
+) -> None:
+    """Erase these cases of one site; their objects and what lingers in the database's files go in the sweeper's round.
+
+    ``cause``: withdrawn | request | retention | mistake.
+    """
+    now = clock.now()
+    theirs = select(photos.c.id).where(photos.c.case_id.in_(case_ids))
+    alike = _cases_warned_by(tx, case_ids)
+    ask_to_take_away(database, tx, now, _keys(tx, case_ids))
+    snapshots_hit = _mark_snapshots(tx, now, case_ids)
+    erased = {
+        "site": site,
+        "cause": cause,
+        "cases": len(case_ids),
+        "photos": tx.execute(select(func.count()).where(photos.c.case_id.in_(case_ids))).scalar_one(),
+        "snapshots": snapshots_hit,
+        "releases": _learned_from(tx, snapshots_hit),
+    }
+    tx.execute(erasures.insert().values(erased | {"id": erasure_id, "asked_at": now, "asked_by": by}))
+    _hand_on_withdrawals(tx, case_ids)
+    for rows in (upload_pieces, predictions):
+        tx.execute(delete(rows).where(rows.c.photo_id.in_(theirs)))
+    warnings = same_photo_warnings
+    tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
+    for rows in (photos, labels, lab_results, amendments, consents, changes):
+        tx.execute(delete(rows).where(rows.c.case_id.in_(case_ids)))
+    tx.execute(delete(cases).where(cases.c.id.in_(case_ids)))
+    of_theirs = audit_values.c.seq.in_(select(audit.c.seq).where(audit.c.case_id.in_(case_ids)))
+    seqs = sorted(tx.execute(select(audit_values.c.seq).where(of_theirs)).scalars())
+    tx.execute(delete(audit_values).where(of_theirs))
+    for case_id in case_ids:
+        tx.execute(tombstones.insert().values(case_id=case_id, site=site, erasure_id=erasure_id))
+        news = {"kind": "erased", "entity_id": case_id, "case_id": case_id, "site": site, "at": now}
+        tx.execute(changes.insert().values(news))
+    write_audit(tx, clock, by, ERASURE, erasure_id, new=erased | {ERASED_VALUES: seqs})
+    for case_id, photo_id in alike:
+        note_change(tx, clock, "photo", photo_id, case_id)
+        derive_label(tx, clock, case_id, table, by=by)
+
+
+def finish_erasures(database: Database, clock: Clock) -> int:
+    """Once the objects of an erasure have gone, take what lingers out of the database's files; how many are done.
+
+    While somebody's reading holds those files, nothing is done, and the next round tries again.
+    """
+    left = select(object_deletions.c.key).where(object_deletions.c.asked_at <= erasures.c.asked_at).exists()
+    with database.read() as connection:
+        ready = list(connection.execute(select(erasures.c.id).where(erasures.c.done_at.is_(None), ~left)).scalars())
+    if not ready or not database.scrub():
+        return 0
+    with database.write() as tx:
+        tx.execute(update(erasures).where(erasures.c.id.in_(ready)).values(done_at=clock.now()))
+    return len(ready)
+
+
+def show_erasure(database: Database, erasure_id: str) -> Row[Any]:
+    """An erasure that is on record."""
+    with database.read() as connection:
+        return connection.execute(select(erasures).where(erasures.c.id == erasure_id)).one()
+
+
+def list_erasures(database: Database, limit: int, after: tuple[Any, str] | None) -> list[Row[Any]]:
+    """Erasures, newest first, from the one after ``after`` (its moment and id) on."""
+    key = (erasures.c.asked_at, erasures.c.id)
+    query = select(erasures).order_by(*(column.desc() for column in key)).limit(limit)
+    if after is not None:
+        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
+        query = query.where(tuple_(*key) < tuple_(*bound))
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def _cases_warned_by(tx: Connection, case_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Cases that stay, and their photos, with a warning because of a photo that goes."""
+    other = photos.alias()
+    query = (
+        select(photos.c.case_id, photos.c.id)
+        .join(same_photo_warnings, same_photo_warnings.c.photo_id == photos.c.id)
+        .join(other, other.c.id == same_photo_warnings.c.other_photo_id)
+        .where(other.c.case_id.in_(case_ids), photos.c.case_id.not_in(case_ids))
+        .distinct()
+        .order_by(photos.c.case_id, photos.c.id)
+    )
+    return [(row.case_id, row.id) for row in tx.execute(query)]
+
+
+def _keys(tx: Connection, case_ids: Sequence[str]) -> list[str]:
+    """Every object that the cases may have: a label's also when it was not written yet, for it may be being written."""
+    stored = select(photos.c.stored_sha256).where(photos.c.case_id.in_(case_ids), photos.c.stored_sha256.is_not(None))
+    derived = select(labels.c.id, labels.c.derived_at).where(labels.c.case_id.in_(case_ids))
+    return [image_key(sha256) for sha256 in tx.execute(stored).scalars()] + [
+        label_key(row.id, row.derived_at) for row in tx.execute(derived)
+    ]
+
+
+def _mark_snapshots(tx: Connection, now: Any, case_ids: Sequence[str]) -> list[str]:
+    """Mark every snapshot that holds one of the cases as incomplete; their digests."""
+    holding = select(snapshot_cases.c.snapshot_digest).where(snapshot_cases.c.case_id.in_(case_ids)).distinct()
+    digests = sorted(tx.execute(holding).scalars())
+    untouched = snapshots.c.digest.in_(digests) & snapshots.c.incomplete_since.is_(None)
+    tx.execute(update(snapshots).where(untouched).values(incomplete_since=now))
+    return digests
+
+
+def _learned_from(tx: Connection, digests: Sequence[str]) -> list[str]:
+    known = tx.execute(select(releases.c.release_id, releases.c.manifest)) if digests else ()
+    return sorted(row.release_id for row in known if row.manifest["snapshot_digest"] in digests)
+
+
+def _hand_on_withdrawals(tx: Connection, case_ids: Sequence[str]) -> None:
+    """Let a withdrawal that was recorded at a visit that goes hold on for the person's visits that stay."""
+    going = select(consents).where(consents.c.case_id.in_(case_ids), ~consents.c.given)
+    for row in tx.execute(going).all():
+        same_person = (cases.c.site == row.site) & (cases.c.subject_code == row.subject_code)
+        staying = (
+            select(cases.c.id).where(same_person, cases.c.id.not_in(case_ids)).order_by(cases.c.received_at.desc())
+        )
+        if heir := tx.execute(staying).scalar():
+            tx.execute(update(consents).where(consents.c.id == row.id).values(case_id=heir))

@@ -1,0 +1,83 @@
+"""Somebody gives consent later, or withdraws it: each statement is kept, and what follows from it follows at once."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from backend.db.engine import Database
+from backend.db.tables import cases, consents, photos
+from backend.services.audit import write_audit
+from backend.services.derive_label import derive_label
+from backend.services.receive_photo import discard_uploads
+from backend.services.records import ContentDiffers, case_row, note_change
+from backend.services.standing_consents import standing_consents
+from pallor.clock import Clock, utc_text
+from pallor.consent import Consent, Purpose, counts_from
+
+
+def record_consent(
+    database: Database,
+    clock: Clock,
+    case_id: str,
+    consent_id: str,
+    purpose: Purpose,
+    said: Consent,
+    table: str,
+    *,
+    given: bool,
+    by: str,
+) -> bool:
+    """Record one statement; True when it is new, False when it was here already.
+
+    Given, it speaks for this visit. Withdrawn, it speaks for the person: for every visit under the same code at this
+    site. Their labels follow, and photos that had not fully arrived are dropped when care is no longer consented to.
+
+    Raises:
+        NotFound, CaseErased, ContentDiffers
+    """
+    with database.write() as tx:
+        case, now = case_row(tx, case_id), clock.now()
+        content = {"case_id": case_id, "purpose": purpose.value, "given": given, "at": said.at, "wording": said.wording}
+        row = {
+            **content,
+            "id": consent_id,
+            "site": case.site,
+            "subject_code": case.subject_code,
+            "counts_from": counts_from(said.at, now, given=given, first_given=_first_given(tx, case_id, purpose)),
+            "recorded_at": now,
+            "recorded_by": by,
+        }
+        if not database.insert_once(tx, consents, row):
+            _check_same(tx, consent_id, content)
+            return False
+        action = "consent.give" if given else "consent.withdraw"
+        new = {**content, "at": utc_text(said.at)}
+        write_audit(tx, clock, by, action, consent_id, case_id=case_id, new=new)
+        for affected in [case_id] if given else _visits_of(tx, case):
+            note_change(tx, clock, "consent", consent_id, affected)
+            if not standing_consents(tx, [affected])[affected][Purpose.CARE].given:
+                discard_uploads(database, tx, clock, photos.c.case_id == affected)
+            derive_label(tx, clock, affected, table, by=by)
+        return True
+
+
+def show_statement(database: Database, consent_id: str) -> Row[Any]:
+    """A statement that is on record."""
+    with database.read() as connection:
+        return connection.execute(select(consents).where(consents.c.id == consent_id)).one()
+
+
+def _first_given(tx: Connection, case_id: str, purpose: Purpose) -> Any:
+    yes = (consents.c.case_id == case_id) & (consents.c.purpose == purpose.value) & consents.c.given
+    return tx.execute(select(func.min(consents.c.counts_from)).where(yes)).scalar()
+
+
+def _visits_of(tx: Connection, case: Row[Any]) -> list[str]:
+    same_person = (cases.c.site == case.site) & (cases.c.subject_code == case.subject_code)
+    return list(tx.execute(select(cases.c.id).where(same_person).order_by(cases.c.received_at)).scalars())
+
+
+def _check_same(tx: Connection, consent_id: str, content: dict[str, Any]) -> None:
+    there = tx.execute(select(consents).where(consents.c.id == consent_id)).one()._mapping
+    if differing := [name for name, value in content.items() if there[name] != value]:
+        raise ContentDiffers("consent_id", consent_id, differing)

@@ -1,0 +1,28 @@
+"""At which site the thing lies that a request names in its path."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from backend.db.engine import Database
+from backend.db.tables import cases, lab_results
+from backend.services.records import case_row, not_found
+
+
+def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[str] | None) -> None:
+    """Raise ``NotFound`` unless the case or result that ``path`` names lies at one of ``sites`` (None: every site).
+
+    Whoever asks for what lies elsewhere is told what they would be told of what does not exist.
+
+    Raises:
+        NotFound, CaseErased
+    """
+    with database.read() as connection:
+        if "result_id" in path:
+            query = select(cases.c.site).join(lab_results).where(lab_results.c.id == path["result_id"])
+            site = connection.execute(query).scalar()
+            if site is None or (sites is not None and site not in sites):
+                raise not_found("result_id", path["result_id"], "laboratory result")
+        else:
+            case_row(connection, path["case_id"], within=sites)
