@@ -1,4 +1,4 @@
-"""``pallor-sync``: what is on this machine's shelf, and how a release gets there."""
+"""``pallor-sync``: who this machine is to its server, what is on its shelf, and how a release gets there."""
 
 import argparse
 import os
@@ -7,37 +7,63 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pallor.enrolment import shown_fingerprint
 from pallor.errors import PallorError
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf, ShelfEmpty
 from pallor.settings import explain, load, path, setting
+from sync.enrol import enrol, standing
+from sync.identity import read_identity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What ``pallor-sync`` reads from the environment."""
+class ShelfSettings:
+    """What the commands read from the environment that look after the shelf."""
 
     shelf: Path = setting("PALLOR_SHELF", path, "The folder that holds this machine's releases")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    """What the commands read from the environment that speak to the server."""
+
+    state: Path = setting("PALLOR_NODE_STATE", path, "The folder that holds this machine's key and who it is")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 when something has to be put right first."""
     options = _parser().parse_args(arguments)
     try:
-        run: Callable[[Shelf, argparse.Namespace], None] = options.run
-        run(Shelf(load(Settings, os.environ).shelf), options)
+        run: Callable[[argparse.Namespace], None] = options.run
+        run(options)
     except PallorError as error:
         print(f"pallor-sync: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _status(shelf: Shelf, _options: argparse.Namespace) -> None:
-    release = shelf.current()
+def _enrol(options: argparse.Namespace) -> None:
+    identity = enrol(options.link, _state(options), insecure_http=options.insecure_http)
+    print(f"This machine is {identity.device} of {', '.join(identity.sites)} at {identity.address}.")
+    print("It is let in once an administrator has compared its fingerprint. Read this to them:\n")
+    print(f"{shown_fingerprint(identity.fingerprint)}\n")
+    print(f"They type it in: pallor-backend device-confirm {identity.device} --fingerprint '...'")
+
+
+def _whoami(options: argparse.Namespace) -> None:
+    identity = read_identity(_state(options))
+    print(f"This machine is {identity.device} of {', '.join(identity.sites)} at {identity.address}; its fingerprint:\n")
+    print(f"{shown_fingerprint(identity.fingerprint)}\n")
+    print(standing(identity))
+
+
+def _status(_options: argparse.Namespace) -> None:
+    release = _shelf().current()
     print(f"{release.release_id}  {release.digest}  {release.manifest.status}  every file as its manifest says")
 
 
-def _put(shelf: Shelf, options: argparse.Namespace) -> None:
+def _put(options: argparse.Namespace) -> None:
+    shelf = _shelf()
     release = shelf.put(options.folder, trusted_digest=options.digest)
     print(f"{release.release_id} is on the shelf")
     if options.activate:
@@ -46,7 +72,8 @@ def _put(shelf: Shelf, options: argparse.Namespace) -> None:
         print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
 
 
-def _bootstrap(shelf: Shelf, _options: argparse.Namespace) -> None:
+def _bootstrap(_options: argparse.Namespace) -> None:
+    shelf = _shelf()
     try:
         print(f"{shelf.current_id()} is active already; nothing was changed")
     except ShelfEmpty:
@@ -55,15 +82,40 @@ def _bootstrap(shelf: Shelf, _options: argparse.Namespace) -> None:
         print(f"{release.release_id} is active")
 
 
+def _shelf() -> Shelf:
+    return Shelf(load(ShelfSettings, os.environ).shelf)
+
+
+def _state(options: argparse.Namespace) -> Path:
+    return options.state or load(NodeSettings, os.environ).state
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-sync",
-        description="Keep this machine's shelf of releases. Releases are brought by hand and trusted by digest; signed "
-        "releases that come by themselves are not built yet.",
-        epilog=f"environment:\n{explain(Settings)}",
+        description="Enrol this machine with its server, and keep its shelf of releases. Releases are brought by hand "
+        "and trusted by digest; signed releases that come by themselves are not built yet.",
+        epilog=f"environment:\n{explain(ShelfSettings)}\n{explain(NodeSettings)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    come_in = commands.add_parser("enrol", help="come in by the link that an administrator made for this machine")
+    come_in.add_argument(
+        "link", metavar="LINK", help="the whole link, in quotes: 'https://HOST/enrol#code=...&root=...'"
+    )
+    come_in.add_argument(
+        "--insecure-http", action="store_true", help="also to another machine without TLS: on your own network alone"
+    )
+    come_in.set_defaults(run=_enrol)
+    ask = commands.add_parser("whoami", help="this machine's name and fingerprint, and whether the server lets it in")
+    ask.set_defaults(run=_whoami)
+    for one in (come_in, ask):
+        one.add_argument(
+            "--state",
+            type=Path,
+            metavar="DIR",
+            help="the folder for its key and who it is (default: PALLOR_NODE_STATE)",
+        )
     status = commands.add_parser("status", help="which release is active, after checking each of its files")
     status.set_defaults(run=_status)
     first = commands.add_parser("bootstrap", help="let an empty shelf serve the release that Pallor comes with")

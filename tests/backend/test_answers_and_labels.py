@@ -9,7 +9,7 @@ from backend.db.tables import photos
 from backend.services.record_prediction import record_prediction
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
-from backend.sweeper import resend_waiting, write_labels
+from backend.sweeper import keep_house, resend_waiting, write_labels
 from pallor.digest import canonical_json
 from pallor.ids import new_id
 from pallor.messages import RecordPrediction, ReportWorker
@@ -138,8 +138,8 @@ def test_an_amendment_derives_the_label_anew_and_the_old_one_is_superseded(api, 
 
 def test_withdrawn_consent_to_training_withholds_the_label(api, scored):
     api.put_result(scored[0])
-    change = {"changes": {"consent_to_training": False}, "reason": "the mother changed her mind"}
-    api.call("PUT", f"/cases/{scored[0]}/amendments/{new_id()}", json=change)
+    said = {"purpose": "training", "given": False, "at": "2026-11-01T14:00:00Z", "wording": "withdraw-en-1"}
+    assert api.call("PUT", f"/cases/{scored[0]}/consents/{new_id()}", json=said).status_code == 201
     assert api.get(f"/cases/{scored[0]}")["label"]["withheld"] == ["no-consent-to-training"]
 
 
@@ -256,14 +256,11 @@ def test_live_says_which_world(api):
 
 
 def test_photos_whose_bytes_never_came_are_forgotten_after_a_month(api):
-    from backend.sweeper import sweep
-
     case_id, data = api.put_case(), a_good_png()
     api.put_photo(case_id, data[:50], headers={"Upload-Length": str(len(data))})
     assert len(api.get(f"/cases/{case_id}")["photos"]) == 1
     api.clock.move(days=31)
-    swept = sweep(api.parts.database, api.parts.store, api.clock, api.parts.send, 60)
-    assert swept.uploads_discarded == 1
+    assert keep_house(api.parts.database, api.clock, "who-2024").uploads_discarded == 1
     assert api.get(f"/cases/{case_id}")["photos"] == []
 
 

@@ -12,8 +12,8 @@ import pytest
 from flask_openapi import APIBlueprint
 from openapi_spec_validator import validate
 
+from backend.access.roles import Role
 from backend.app import RouteWithoutRule, create_app
-from backend.auth import Role, create_token
 from backend.db.engine import Database
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
@@ -21,6 +21,7 @@ from pallor.clock import SystemClock
 from pallor.messages import ReportWorker
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release
+from tests.support.api import let_in
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
 BIN = Path(sys.executable).parent
@@ -45,11 +46,13 @@ def test_every_operation_documents_its_problems(api):
 @pytest.mark.parametrize("role", list(Role))
 def test_no_fault_of_ours_and_no_broken_promise_for_generated_requests(server, role):
     """Schemathesis against gunicorn. Left out is its check that whatever the schema allows is accepted: that a pregnant
-    boy, or a haemoglobin of 130 g/dL, is refused is more than a JSON schema can say."""
+    boy, or a haemoglobin of 130 g/dL, is refused is more than a JSON schema can say. Signing out is left out as well:
+    what comes after it would only be turned away."""
     url, tokens = server
     command = [
         BIN / "schemathesis", "run", f"{url}/api/v1/openapi.json", "-H", f"Authorization: Bearer {tokens[role]}",
         "--max-examples", EXAMPLES, "--exclude-checks", "positive_data_acceptance", "--seed", "7", "--no-color",
+        "--exclude-method", "DELETE",
         "--generation-database", "none", "--suppress-health-check", "all",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
@@ -63,7 +66,7 @@ def server(migrated_sqlite, tmp_path_factory):
     (folder / "pallor.db").write_bytes(migrated_sqlite.read_bytes())
     url = f"sqlite:///{folder}/pallor.db"
     database, clock = Database(url), SystemClock()
-    tokens = {role: create_token(database, clock, f"test-{role}", role) for role in Role}
+    tokens = let_in(database, clock)
     release = Release.open(bootstrap_folder())
     register_release(database, clock, release, "real")
     report_worker(database, clock, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))

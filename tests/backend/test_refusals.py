@@ -7,9 +7,11 @@ import zipfile
 import pytest
 from PIL import Image
 
+from backend.access.roles import PersonState
+from backend.services.manage_people import set_person_state
 from pallor.ids import new_id
 from tests.support.api import repr_digest, the_fault
-from tests.support.builders import a_case_body, a_result_body
+from tests.support.builders import a_case_body, a_consent_body, a_result_body
 from tests.support.synthetic import a_good_png
 
 
@@ -17,6 +19,7 @@ def _changed(**facts):
     return a_case_body(subject={"age_months": 30, "sex": "female"} | facts)
 
 
+_YES = {"given_at": "2026-11-01T12:00:00Z", "wording": "training-en-1"}
 CASE_REFUSALS = [
     ("birth in the future", _changed(age_months=None, birth_month="2027-01"), "birth-in-future", "subject.birth_month",
      "2027-01"),
@@ -30,7 +33,14 @@ CASE_REFUSALS = [
     ("a sex we do not know", _changed(sex="F"), "request-not-valid", "subject.sex", "F"),
     ("a pregnant child", _changed(pregnancy="yes"), "subject-implausible", "subject.pregnancy",
      "yes at 30 months, female"),
-    ("no consent", a_case_body(consent={"care": False}), "consent-missing", "consent.care", "False"),
+    ("no consent", a_case_body(consent={"care": None}), "consent-missing", "consent.care", "nothing"),
+    ("consent to training alone", a_case_body(consent={"training": _YES}),
+     "consent-missing", "consent.care", "nothing"),
+    ("consent to come", a_case_body(consent=a_consent_body(at="2026-11-08T12:00:00Z")), "moment-in-future",
+     "consent.care.given_at", "2026-11-08T12:00:00.000Z"),
+    ("a wording that is a sentence", a_case_body(consent={"care": _YES | {"wording": "Yes!"}}),
+     "request-not-valid", "consent.care.wording", "Yes!"),
+    ("a yes without a date", a_case_body(consent={"care": True}), "request-not-valid", "consent.care", "True"),
     ("a visit tomorrow week", a_case_body(visited_at="2026-11-08T12:00:00Z"), "moment-in-future", "visited_at",
      "2026-11-08T12:00:00.000Z"),
     ("a moment without a zone", a_case_body(visited_at="2026-11-01T12:00:00"), "request-not-valid", "visited_at",
@@ -196,24 +206,41 @@ def test_a_fact_of_a_photo_that_is_wrong_is_refused(api, query):
     assert fault["field"] in query
 
 
-def test_every_route_asks_for_a_token(api):
-    document = api.app.test_client().get("/api/v1/openapi.json").json
-    paths = [(m, p) for p, item in document["paths"].items() for m in item if m in ("get", "put", "post", "delete")]
-    assert len(paths) > 10
-    for method, path in paths:
-        url = path.removeprefix("/api/v1").replace("{case_id}", new_id()).replace("{photo_id}", new_id())
-        url = url.replace("{result_id}", new_id()).replace("{amendment_id}", new_id())
-        assert the_fault(api.call(method, url, role=None))[:2] == (401, "token-missing"), path
+def test_every_route_but_the_doors_asks_for_a_token(api):
+    for rule in api.app.url_map.iter_rules():
+        declared = api.app.extensions["rules"].get(rule.endpoint)
+        if declared is None or not declared.roles:
+            continue
+        url = rule.rule.removeprefix("/api/v1")
+        for name in rule.arguments:
+            url = url.replace(f"<{name}>", new_id())
+        (method,) = rule.methods - {"HEAD", "OPTIONS"}
+        assert the_fault(api.call(method, url, role=None))[:2] == (401, "token-missing"), url
         wrong = api.call(method, url, role=None, headers={"Authorization": "Bearer pallor_wrong"})
         assert the_fault(wrong)[:2] == (401, "token-unknown")
         assert wrong.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_revoked_token_is_refused(api):
-    from backend.auth import revoke_token
+def test_the_doors_are_few_and_named(api):
+    doors = {name for name, rule in api.app.extensions["rules"].items() if not rule.roles}
+    assert doors == {"doors.post_sign_in", "enrolment.post_enrolment", "oidc.get_oidc", "oidc.get_callback"}
 
-    assert revoke_token(api.parts.database, api.clock, "test-lab")
-    assert the_fault(api.call("GET", "/changes", "lab"))[:2] == (401, "token-unknown")
+
+@pytest.mark.parametrize("text", ["\\ud800", "x\\u0000y"])
+def test_text_that_is_no_text_is_refused_wherever_it_stands(api, text):
+    for path, role, body in (
+        (f"/cases/{new_id()}", "field", '{"subject_code": "%s"}'),
+        (f"/erasures/{new_id()}", "admin", '{"site": "kumasi-1", "subject_code": "%s", "reason": "request"}'),
+    ):
+        data, kind = body.replace("%s", text), "application/json"
+        response = api.call("PUT", path, role, data=data, content_type=kind)
+        assert the_fault(response)[:2] == (422, "text-unfit")
+        assert the_fault(response)[2]["field"] == "subject_code"
+
+
+def test_a_revoked_token_is_refused(api):
+    set_person_state(api.parts.database, api.clock, "nurse", PersonState.DISABLED, by="operator")
+    assert the_fault(api.call("GET", "/changes"))[:2] == (401, "token-unknown")
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

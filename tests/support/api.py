@@ -2,16 +2,27 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from flask import Flask
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
+from backend.access.roles import ROLES_WITH_SITES, DeviceKind, Role
+from backend.access.throttle import Report, Throttle
 from backend.api.parts import Parts
 from backend.app import create_app
-from backend.auth import Role, create_token
 from backend.db.engine import Database
+from backend.db.tables import device_people, devices, people
+from backend.services.manage_devices import add_device
+from backend.services.manage_people import add_person
+from backend.services.manage_sites import put_site
+from backend.services.report_guessing import report_guessing
+from backend.services.sessions import issue_token
 from backend.settings import Settings
 from pallor.ids import new_id
 from pallor.messages import PredictCase
@@ -22,7 +33,11 @@ from tests.support.clock import HandClock
 
 @dataclass
 class Api:
-    """Requests as each role sends them; ``sent`` is what went to the queue."""
+    """Requests as each role sends them; ``sent`` is what went to the queue.
+
+    A nurse on a phone and a technician at a laboratory's system, both of the sites ``kumasi-1`` and ``school`` (where
+    people practise); an administrator's console, the trainer, a node; nobody here belongs to ``tamale-1``.
+    """
 
     app: Flask
     parts: Parts
@@ -63,7 +78,12 @@ class Api:
         return response.json
 
 
-def an_api(database: Database, folder: Any, **settings: Any) -> Api:
+def an_api(
+    database: Database,
+    folder: Any,
+    throttle_of: Callable[[Report], Throttle] | None = None,
+    **settings: Any,
+) -> Api:
     clock, sent = HandClock(), []
 
     def send(message: PredictCase) -> bool:
@@ -71,9 +91,56 @@ def an_api(database: Database, folder: Any, **settings: Any) -> Api:
         return True
 
     values = {"database_url": "sqlite://", "store_url": f"file://{folder}", "broker_url": "redis://", "world": "real"}
-    parts = Parts(Settings(**values | settings), database, FolderStore(folder), clock, send)
-    tokens = {role.value: create_token(database, clock, f"test-{role}", role) for role in Role}
-    return Api(create_app(parts), parts, clock, sent, tokens)
+    throttle = (throttle_of or partial(Throttle, None))(lambda what, who: report_guessing(database, clock, what, who))
+    parts = Parts(Settings(**values | settings), database, FolderStore(folder), clock, send, throttle)
+    return Api(create_app(parts), parts, clock, sent, let_in(database, clock))
+
+
+OWN, FOREIGN, PRACTICE = "kumasi-1", "tamale-1", "school"
+_KINDS = {
+    Role.FIELD: DeviceKind.PHONE,
+    Role.LAB: DeviceKind.LAB_SYSTEM,
+    Role.ADMIN: DeviceKind.CONSOLE,
+    Role.TRAINER: DeviceKind.TRAINER,
+    Role.NODE: DeviceKind.NODE,
+}
+_A_YEAR = timedelta(days=365)
+
+
+def signed_in(database: Database, clock: Any, name: str, phone: str, sites: frozenset[str]) -> str:
+    """A nurse with an account, signed in on a phone: the token of both."""
+    add_person(database, clock, name, Role.FIELD, sites, by="operator")
+    with database.write() as tx:
+        tx.execute(update(people).where(people.c.name == name).values(one_time_until=None))
+        nurse = tx.execute(select(people.c.id).where(people.c.name == name)).scalar_one()
+        phone_id = tx.execute(select(devices.c.id).where(devices.c.name == phone)).scalar_one()
+        tx.execute(device_people.insert().values(device_id=phone_id, person_id=nurse, since=clock.now()))
+        return issue_token(tx, clock, _A_YEAR, person_id=nurse, device_id=phone_id).token
+
+
+def let_in(database: Database, clock: Any) -> dict[str, str]:
+    """Sites, devices and a nurse on the phone; the token of each role."""
+    for code in (OWN, FOREIGN, PRACTICE):
+        put_site(database, clock, code, practice=code == PRACTICE, retention_days=None, by="operator")
+    here = frozenset({OWN, PRACTICE})
+    tokens = {}
+    for role, kind in _KINDS.items():
+        sites = here if role in ROLES_WITH_SITES else frozenset()
+        tokens[role.value] = add_device(database, clock, f"test-{role}", kind, sites, _A_YEAR, by="operator").token
+    with database.write() as tx:
+        tx.execute(update(devices).where(devices.c.kind == "node").values(confirmed_at=clock.now()))
+    tokens["phone"] = tokens["field"]
+    tokens["field"] = signed_in(database, clock, "nurse", "test-field", here)
+    return tokens
+
+
+def staff_of(api: Api, site: str) -> tuple[str, str]:
+    """Tokens of a nurse and a laboratory who belong to this site alone."""
+    database, clock = api.parts.database, api.clock
+    here, name = frozenset({site}), f"{site}-{new_id()[:8]}"
+    add_device(database, clock, f"phone-{name}", DeviceKind.PHONE, here, _A_YEAR, by="operator")
+    lab = add_device(database, clock, f"lab-{name}", DeviceKind.LAB_SYSTEM, here, _A_YEAR, by="operator")
+    return signed_in(database, clock, f"nurse-{name}", f"phone-{name}", here), lab.token
 
 
 def repr_digest(data: bytes) -> str:

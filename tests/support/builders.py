@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pallor.case import Case
+from pallor.consent import Consent, Consents
 from pallor.ids import new_id
 from pallor.prediction import Engine, Prediction
 from pallor.release.manifest import IntendedUse, Manifest
@@ -18,8 +19,8 @@ def a_subject(**facts: Any) -> Subject:
 
 
 def a_case(*, age_months: int = 30, **facts: Any) -> Case:
-    case = Case(new_id(), "kumasi-1", "A-017", NOON, a_subject(age_months=age_months), consent_to_training=True)
-    return replace(case, **facts)
+    consents = Consents(Consent(NOON, "care-en-1"), Consent(NOON, "training-en-1"))
+    return replace(Case(new_id(), "kumasi-1", "A-017", NOON, a_subject(age_months=age_months), consents), **facts)
 
 
 def a_prediction(probability: float = 0.5, **facts: Any) -> Prediction:
@@ -65,9 +66,16 @@ def a_case_body(**facts: Any) -> dict[str, Any]:
         "subject_code": "A-017",
         "visited_at": "2026-11-01T12:00:00Z",
         "subject": {"age_months": 30, "sex": "female", "altitude_m": 200},
-        "consent": {"care": True, "training": True},
+        "consent": a_consent_body(),
     }
     return body | facts
+
+
+def a_consent_body(*, training: bool = True, at: str = "2026-11-01T11:55:00Z") -> dict[str, Any]:
+    return {
+        "care": {"given_at": at, "wording": "care-en-1"},
+        "training": {"given_at": at, "wording": "training-en-1"} if training else None,
+    }
 
 
 def a_result_body(case_id: str, **facts: Any) -> dict[str, Any]:

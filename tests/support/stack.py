@@ -18,9 +18,11 @@ from pallor.ids import new_id
 from pallor.image.synthetic import draw, render_bytes
 from pallor.onebox.box import Box, running
 from pallor.onebox.client import Client
+from pallor.onebox.doors import Staff, open_doors
 from pallor.release.shelf import Release
 
 PALLOR = str(Path(sys.executable).with_name("pallor"))
+SITE = "journey"
 A_WHILE = 50.0  # far beyond what any of this takes, so that a busy machine fails no test
 _SHORT_PAUSES = {
     "PALLOR_SWEEP_SECONDS": "0.3",
@@ -45,6 +47,7 @@ class Stack:
     """A machine that runs, and the three roles in front of it."""
 
     box: Box
+    staff: Staff
     phone: Client
     laboratory: Client
     admin: Client
@@ -85,23 +88,26 @@ class Stack:
 def a_stack(folder: Path) -> Iterator[Stack]:
     with (
         running(
-            folder, world="synthetic", port=None, keep_tokens=False, environ=clean_environ() | _SHORT_PAUSES, tell=print
+            folder, world="synthetic", port=None, stays=False, environ=clean_environ() | _SHORT_PAUSES, tell=print
         ) as box,
-        Client(box.url, box.tokens["field"]) as phone,
-        Client(box.url, box.tokens["lab"]) as laboratory,
-        Client(box.url, box.tokens["admin"]) as admin,
+        Client(box.url, box.token) as admin,
     ):
-        yield Stack(box, phone, laboratory, admin)
+        staff = open_doors(box.url, admin, [SITE])
+        with Client(box.url, staff.nurse) as phone, Client(box.url, staff.laboratory) as laboratory:
+            yield Stack(box, staff, phone, laboratory, admin)
 
 
 def a_case(number: int = 1) -> dict[str, Any]:
     """A case as the phone sends it."""
     return {
-        "site": "journey",
+        "site": SITE,
         "subject_code": f"J-{number}",
         "visited_at": "2026-11-01T12:00:00Z",
         "subject": {"age_months": 30, "sex": "female"},
-        "consent": {"care": True, "training": True},
+        "consent": {
+            "care": {"given_at": "2026-11-01T11:55:00Z", "wording": "care-en-1"},
+            "training": {"given_at": "2026-11-01T11:56:00Z", "wording": "training-en-1"},
+        },
     }
 
 

@@ -73,6 +73,7 @@ def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never
     assert clinic.answers([late.photo_id])[late.photo_id].prediction is not None
     clinic.wait_for_log("raised unexpected: ObjectMissing")  # given up, loudly; the sweeper sends it again
     assert clinic.answers([], seconds=0.5) == {}
+    assert clinic.waiting() == 0  # as the photo of somebody who was erased
 
 
 def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: "Clinic") -> None:

@@ -1,0 +1,177 @@
+"""For every route one good request that speaks of a given site: what the matrix of routes, roles and sites walks.
+
+A route without a request here fails the matrix, so a new one cannot be forgotten.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyotp import TOTP
+from sqlalchemy import update
+
+from backend.access.passwords import hash_password
+from backend.access.roles import DeviceKind, Role
+from backend.db.tables import people
+from backend.services.manage_devices import make_device
+from backend.services.manage_people import add_person
+from backend.services.submit_case import submit_case
+from pallor.ids import new_id
+from tests.support.api import Api, repr_digest
+from tests.support.builders import a_case, a_case_body, a_result_body
+from tests.support.synthetic import a_good_png
+
+PHOTO = a_good_png(seed=11)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is on record at one site."""
+
+    site: str
+    case_id: str
+    photo_id: str
+    amendment_id: str
+    result_id: str
+
+
+Request = tuple[str, str, dict[str, Any]]  # method, path below /api/v1, what Flask's client takes
+Example = Callable[[Api, Place], Request]
+
+_SAID = {"purpose": "training", "given": True, "at": "2026-11-01T12:30:00Z", "wording": "training-en-1"}
+_A_SITE = {"practice": False, "retention_days": None}
+
+
+def _photo(_api: Api, place: Place) -> Request:
+    headers = {"Content-Type": "image/png", "Repr-Digest": repr_digest(PHOTO)}
+    query = {"captured_at": "2026-11-01T12:00:00Z"}
+    path = f"/cases/{place.case_id}/photos/{new_id()}"
+    return "PUT", path, {"data": PHOTO, "headers": headers, "query_string": query}
+
+
+def _amendment(_api: Api, place: Place) -> Request:
+    said = {"changes": {"subject": {"altitude_m": _fresh()}}, "reason": "asked again"}
+    return "PUT", f"/cases/{place.case_id}/amendments/{new_id()}", {"json": said}
+
+
+def _get(path: str) -> Example:
+    return lambda _api, place: ("GET", path.format(**vars(place)), {})
+
+
+def _put(path: str, body: Callable[[Place], dict[str, Any]]) -> Example:
+    return lambda _api, place: ("PUT", path.format(**vars(place), new_id=new_id()), {"json": body(place)})
+
+
+def _fresh_name(what: str) -> str:
+    return f"{what}-{new_id()[:8]}"
+
+
+def _person(method: str, path: str, body: dict[str, Any]) -> Example:
+    """About an account of its own: what becomes of it is nobody else's matter here."""
+
+    def example(api: Api, place: Place) -> Request:
+        name, here = _fresh_name("person"), frozenset({place.site})
+        add_person(api.parts.database, api.clock, name, Role.FIELD, here, by="operator")
+        return method, path.format(name=name), {} if method == "GET" else {"json": body}
+
+    return example
+
+
+def _device(path: str, body: dict[str, Any]) -> Example:
+    """About a node of its own."""
+
+    def example(api: Api, place: Place) -> Request:
+        name, here, facts = _fresh_name("node"), frozenset({place.site}), {"fingerprint": f"sha256:{'0f' * 32}"}
+        with api.parts.database.write() as tx:
+            make_device(tx, api.clock, name, DeviceKind.NODE, here, by="operator", **facts)
+        return "PUT", path.format(name=name), {"json": body}
+
+    return example
+
+
+def _code(_api: Api, place: Place) -> Request:
+    said = {"kind": "phone", "device_name": _fresh_name("phone"), "sites": [place.site]}
+    return "POST", "/enrolment-codes", {"json": said}
+
+
+def _new_person(_api: Api, place: Place) -> Request:
+    return "PUT", f"/people/{_fresh_name('person')}", {"json": {"role": "field", "sites": [place.site]}}
+
+
+def _erasure(api: Api, place: Place) -> Request:
+    """Of somebody who came for this alone."""
+    code = f"E-1-{new_id()[:8]}"
+    case = a_case(site=place.site, subject_code=code)
+    submit_case(api.parts.database, api.clock, case, within=None, by="operator")
+    said = {"site": place.site, "subject_code": code, "reason": "request"}
+    return "PUT", f"/erasures/{new_id()}", {"json": said}
+
+
+def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
+    """About the account of the nurse whose token the role `field` has."""
+
+    def example(api: Api, _place: Place) -> Request:
+        with api.parts.database.write() as tx:
+            tx.execute(update(people).where(people.c.name == "nurse").values(**_NO_FACTOR | account))
+        return method, path, {"json": body(api)}
+
+    return example
+
+
+# A machine that has a role of people's is told that nobody is signed in on it.
+OF_PEOPLE_ALONE = frozenset(
+    {"doors.delete_session", "doors.put_password", "doors.post_second_factor", "doors.put_second_factor"}
+)
+_OLD, _NEW = "plum orbit candle 42", "seven wet grey lanterns"
+_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+_NO_FACTOR = {"totp_secret": None, "totp_since": None, "totp_next": None, "totp_step": None}
+
+EXAMPLES: dict[str, Example] = {
+    "field.put_case": _put("/cases/{new_id}", lambda place: a_case_body(site=place.site)),
+    "field.get_case": _get("/cases/{case_id}"),
+    "field.get_cases": _get("/cases?limit=200"),
+    "field.put_photo": _photo,
+    "field.get_photo": _get("/cases/{case_id}/photos/{photo_id}"),
+    "field.put_amendment": _amendment,
+    "field.get_changes": _get("/changes?limit=200"),
+    "lab.put_lab_result": _put("/lab-results/{new_id}", lambda place: a_result_body(place.case_id)),
+    "lab.get_lab_result": _get("/lab-results/{result_id}"),
+    "admin.get_predictions": _get("/predictions"),
+    "admin.get_labels": _get("/labels?limit=200"),
+    "admin.get_releases": _get("/releases"),
+    "office.get_sites": _get("/sites"),
+    "office.put_site": lambda _api, _place: ("PUT", f"/sites/{_fresh_name('site')}", {"json": _A_SITE}),
+    "office.get_people": _get("/people"),
+    "office.get_person": _person("GET", "/people/{name}", {}),
+    "office.put_person": _new_person,
+    "office.reset_password": _person("POST", "/people/{name}/password-reset", {}),
+    "office.put_person_state": _person("PUT", "/people/{name}/state", {"state": "disabled"}),
+    "office.get_devices": _get("/devices"),
+    "office.put_device_state": _device("/devices/{name}/state", {"state": "retired"}),
+    "office.put_confirmation": _device("/devices/{name}/confirmation", {"fingerprint": "0f" * 32}),
+    "office.post_code": _code,
+    "office.get_audit": _get("/audit"),
+    "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
+    "rights.put_erasure": _erasure,
+    "rights.get_erasures": _get("/erasures"),
+    "doors.get_session": _get("/session"),
+    "doors.delete_session": lambda _api, _place: ("DELETE", "/session", {}),
+    "doors.put_password": _nurse(
+        "PUT", "/session/password", lambda _: {"old": _OLD, "new": _NEW}, password_hash=hash_password(_OLD)
+    ),
+    "doors.post_second_factor": _nurse("POST", "/session/second-factor", lambda _: {}),
+    "doors.put_second_factor": _nurse(
+        "PUT", "/session/second-factor", lambda api: {"code": TOTP(_SECRET).at(api.clock.now())}, totp_next=_SECRET
+    ),
+    "doors.post_rotation": lambda _api, _place: ("POST", "/session/rotation", {"json": {}}),
+    "doors.put_queue": lambda _api, _place: ("PUT", "/device/queue", {"json": {"unsent_cases": 3}}),
+    "health.live": _get("/health/live"),
+    "health.ready": _get("/health/ready"),
+}
+
+_altitudes = iter(range(1, 3000))
+
+
+def _fresh() -> int:
+    """An altitude that nobody named before, so that the amendment changes something."""
+    return next(_altitudes)
