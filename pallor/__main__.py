@@ -19,13 +19,15 @@ Pallor on one machine: anaemia screening from a photo of the inner lower eyelid.
   pallor demo         start everything, send photos through, print what became of them
   pallor up           start everything and keep it running
   pallor score DIR    score photos on disk, without a server (it hands over to pallor-worker score)
+  pallor backup FILE  put everything that must not be lost into one file, while it runs
+  pallor restore FILE make a data folder from such a file
 
 Nothing has to be installed beside it and nothing runs as root: SQLite, a folder and a Valkey server of its own.
 Whatever Pallor says of a photo is investigational. It clears no one; who may be anaemic needs a blood test.
 """
 _UP = """\
 Start the API, its consumer and sweeper, one worker and Valkey, and keep them running: what dies is started again.
-The first start makes the data folder; cases, photos, labels, releases, logs and tokens lie in it.
+The first start makes the data folder; cases, photos, labels, releases, logs and a token of yours lie in it.
 Ctrl-C or SIGTERM ends everything cleanly (exit code 0); a second Ctrl-C does not wait.
 
 The environment is passed on to the parts (pallor-backend --help, pallor-worker serve --help), but for where database,
@@ -45,6 +47,23 @@ exit code: 0 when nothing was lost (Ctrl-C after the tables is the demonstration
            1 when a photo was lost or a label did not appear
            2 when something has to be put right first
            130 when Ctrl-C came before the end
+"""
+_BACKUP = """\
+Put everything of a data folder that must not be lost into one new file: the database as it is at one moment, photos,
+labels, releases, the console's token. The machine may run meanwhile, or not; nobody has to wait for it.
+
+The file holds people's data and the machine's secrets, and it is not encrypted: keep it on an encrypted disk, not the
+one that it is to replace. A backup that was never restored is a hope: try `pallor restore` into a folder of its own.
+
+exit code: 0 when FILE is complete and on disk, 2 when there is no FILE and something has to be put right first
+"""
+_RESTORE = """\
+Make a data folder from what `pallor backup` wrote. Every byte is checked against its digest before the folder appears,
+and nothing is ever restored over existing data: --data names a folder that is empty or not there yet.
+
+What happened after the backup is not in it: cases are missing, and what was erased or revoked since is back.
+
+exit code: 0 when the folder is there, 2 when it is not and something has to be put right first
 """
 
 
@@ -82,7 +101,7 @@ def _up(options: argparse.Namespace) -> int:
 
     console = show.a_console()
     with running(
-        options.data, world=options.world, port=options.port, keep_tokens=True, environ=os.environ, tell=console.print
+        options.data, world=options.world, port=options.port, stays=True, environ=os.environ, tell=console.print
     ) as box:
         _stay_up(lambda: show.tell_places(console, box, None))
     return 0
@@ -91,7 +110,7 @@ def _up(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from pallor.onebox import show
     from pallor.onebox.box import running
-    from pallor.onebox.demo import walk
+    from pallor.onebox.demo import let_in, walk
     from pallor.onebox.people import gather
 
     console = show.a_console()
@@ -99,15 +118,46 @@ def _demo(options: argparse.Namespace) -> int:
     with (
         _data_folder(options.data) as data,
         running(
-            data, world=company.world, port=options.port, keep_tokens=False, environ=os.environ, tell=console.print
+            data, world=company.world, port=options.port, stays=False, environ=os.environ, tell=console.print
         ) as box,
     ):
         show.tell_places(console, box, {})
-        nothing_lost = walk(company, box, console)
+        staff = let_in(company, box)
+        nothing_lost = walk(company, box, staff, console)
         if not options.exit:
-            # A folder that stays has `pallor up` to make tokens that last; these are gone with the demonstration.
-            _stay_up(lambda: show.tell_places(console, box, {} if options.data else box.tokens))
+            tokens = {"field": staff.nurse, "lab": staff.laboratory, "admin": box.token}
+            # A folder that stays has `pallor up` for tokens that last; these are gone with the demonstration.
+            _stay_up(lambda: show.tell_places(console, box, {} if options.data else tokens))
     return 0 if nothing_lost else 1
+
+
+def _backup(options: argparse.Namespace) -> int:
+    from pallor.onebox import show
+    from pallor.onebox.backup import back_up
+    from pallor.onebox.folder import DataFolder
+
+    console = show.a_console()
+    with show.a_progress(console) as bars:
+        bar = bars.add_task("saved", total=None)
+        backup = back_up(
+            DataFolder(options.data.absolute()),
+            options.file,
+            lambda done, of: bars.update(bar, completed=done, total=of),
+        )
+    show.tell_backup(console, backup, options.file)
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from pallor.onebox import show
+    from pallor.onebox.restore import restore
+
+    console = show.a_console()
+    with show.a_progress(console) as bars:
+        bar = bars.add_task("restored", total=None)
+        backup = restore(options.file, options.data, lambda done, of: bars.update(bar, completed=done, total=of))
+    show.tell_restored(console, backup, options.data)
+    return 0
 
 
 @contextmanager
@@ -159,6 +209,24 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", metavar="N", type=_port, default=8080, help="where the API listens (8080)")
     up.add_argument(
         "--world", choices=["real", "synthetic"], default="real", help="whether the cases are of people (real)"
+    )
+
+    save = commands.add_parser(
+        "backup", help="put the data into one file, while it runs", description=_BACKUP, formatter_class=shape
+    )
+    save.set_defaults(run=_backup)
+    save.add_argument("file", metavar="FILE", type=Path, help="a file that does not exist yet")
+    save.add_argument(
+        "--data", metavar="DIR", type=Path, default=Path("pallor-data"), help="the data folder (pallor-data)"
+    )
+
+    bring_back = commands.add_parser(
+        "restore", help="make a data folder from such a file", description=_RESTORE, formatter_class=shape
+    )
+    bring_back.set_defaults(run=_restore)
+    bring_back.add_argument("file", metavar="FILE", type=Path, help="what `pallor backup` wrote")
+    bring_back.add_argument(
+        "--data", metavar="DIR", type=Path, default=Path("pallor-data"), help="the folder to make (pallor-data)"
     )
 
     commands.add_parser("score", help="score photos on disk: pallor score --help", add_help=False)

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,14 @@ import httpx
 from pallor.errors import Refused
 from pallor.ids import new_id
 from pallor.onebox.broker import Broker, Settings, free_port, prepare_broker
-from pallor.onebox.commands import find_command, run_command
+from pallor.onebox.commands import CommandFailed, find_command, run_command
 from pallor.onebox.folder import DataFolder, claimed
 from pallor.onebox.keeper import Keeper, Part, Tell
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf, ShelfEmpty
 from pallor.settings import load
 
-ROLES = ("field", "lab", "admin")
+FIRST_ADMIN = "admin"
 _SERVERS = {
     "worker": ("pallor-worker", "serve"),
     "consume": ("pallor-backend", "consume"),
@@ -33,22 +32,24 @@ class PortTaken(Refused):
     """Somebody listens there already."""
 
 
-class TokensStale(Refused):
-    """The saved tokens are not of this database."""
+class TokenStale(Refused):
+    """The saved token is not of this database, or has expired."""
 
 
 @dataclass(frozen=True)
 class Box:
     """A machine that runs: the API answers at ``url``, and a worker has answered the golden photos.
 
-    ``tokens``: by role. ``environ``: what the parts were started with, secrets included.
+    ``token``: of a console, the administrator's own. ``first_password``: the first administrator's one-time password,
+    when this start made that account. ``environ``: what the parts were started with, secrets included.
     """
 
     folder: DataFolder
     world: str
     url: str
     broker: str
-    tokens: Mapping[str, str] = field(repr=False)
+    token: str = field(repr=False)
+    first_password: str | None = field(repr=False)
     keeper: Keeper
     environ: Mapping[str, str] = field(repr=False)
 
@@ -63,14 +64,15 @@ class Box:
 
 @contextmanager
 def running(
-    data: Path, *, world: str, port: int | None, keep_tokens: bool, environ: Mapping[str, str], tell: Tell
+    data: Path, *, world: str, port: int | None, stays: bool, environ: Mapping[str, str], tell: Tell
 ) -> Iterator[Box]:
     """Start everything, and end everything when the block ends.
 
     Args:
         data: the data folder, made if need be.
         port: of the loopback interface, for the API; None takes a free one.
-        keep_tokens: use the tokens saved in ``data``, or save new ones there; without it they are in memory alone.
+        stays: the machine is somebody's: the console's token is saved in ``data`` or taken from there, and a first
+            administrator is made; without it the token is in memory alone.
         environ: for the parts; what this machine decides itself is replaced in it.
         tell: gets one sentence for each thing that a person should know.
 
@@ -91,10 +93,10 @@ def running(
             run_command("pallor-backend", ["migrate"], environ)
             tell("starting consumer, sweeper and web server")
             keeper.start()
-            tokens = _tokens(folder, environ, keep_tokens)
-            _wait_until_ready(keeper, f"http://{address}", tokens["admin"])
+            token, first_password = _let_in(folder, environ, stays)
+            _wait_until_ready(keeper, f"http://{address}", token)
             keeper.keep()
-            yield Box(folder, world, f"http://{address}", broker.where, tokens, keeper, environ)
+            yield Box(folder, world, f"http://{address}", broker.where, token, first_password, keeper, environ)
 
 
 def _checked_port(port: int | None) -> int:
@@ -157,19 +159,20 @@ def _kept(parts: list[Part], environ: Mapping[str, str], tell: Tell) -> Iterator
             keeper.close()
 
 
-def _tokens(folder: DataFolder, environ: Mapping[str, str], keep: bool) -> Mapping[str, str]:
-    """A token for each role, named after the role and a part of an id of its own."""
-    if keep and (saved := folder.saved_tokens()) is not None:
-        return saved
-    names = [f"this-machine-{role}-{new_id()[:8]}" for role in ROLES]
-    with ThreadPoolExecutor(len(ROLES)) as pool:
-        made = pool.map(
-            lambda name, role: run_command("pallor-backend", ["token-add", name, role], environ), names, ROLES
-        )
-        tokens = dict(zip(ROLES, made, strict=True))
-    if keep:
-        folder.save_tokens(tokens)
-    return tokens
+def _let_in(folder: DataFolder, environ: Mapping[str, str], stays: bool) -> tuple[str, str | None]:
+    """The console's token; and the first administrator's one-time password, when it was made now."""
+    if stays and (saved := folder.saved_token()) is not None:
+        return saved, None
+    token = run_command(
+        "pallor-backend", ["device-add", f"console-{new_id()[:8]}", "console", "--days", "3650"], environ
+    )
+    if not stays:
+        return token, None
+    folder.save_token(token)
+    try:
+        return token, run_command("pallor-backend", ["first-admin", FIRST_ADMIN], environ).split()[-1]
+    except CommandFailed:  # the token was lost, not the people: somebody administers this machine already
+        return token, None
 
 
 def _wait_until_ready(keeper: Keeper, url: str, token: str) -> None:
@@ -183,9 +186,9 @@ def _wait_until_ready(keeper: Keeper, url: str, token: str) -> None:
 
         keeper.wait_for("serve", lambda: status("/") == 200, "an answer of the web server", _START_SECONDS)
         if status("/api/v1/health/live") == 401:
-            raise TokensStale(
-                "the saved tokens are not of this database", field="--data", value="tokens.json",
-                remedy="Delete tokens.json from the data folder; new ones are made.",
+            raise TokenStale(
+                "the console's token is not of this database, or has expired", field="--data", value="console-token",
+                remedy="Delete console-token from the data folder; a new one is made.",
             )  # fmt: skip
         keeper.wait_for(
             "worker", lambda: status("/api/v1/health/ready") == 200, "a worker that is ready", _START_SECONDS

@@ -22,6 +22,10 @@ class ServerAway(Unavailable):
     """The server does not answer, for a minute now."""
 
 
+class DoorShut(Unavailable):
+    """The token is not good any more (401): a queue waits until somebody signs in or enrols again; nothing is lost."""
+
+
 class RequestRefused(Refused):
     """The server said no. ``problem`` is the API's stable code for the reason."""
 
@@ -29,16 +33,17 @@ class RequestRefused(Refused):
 
 
 class Client:
-    """One role's door to the API. Every PUT may be repeated, so whatever got lost is simply sent again.
+    """One caller's door to the API. Every PUT may be repeated, so whatever got lost is simply sent again.
 
-    Every method raises ``RequestRefused`` or ``ServerAway``.
+    ``token``: None for a stranger, who finds the doors and nothing behind them. Every method raises ``RequestRefused``,
+    ``DoorShut`` or ``ServerAway``.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self._closed = threading.Event()
         self._http = httpx.Client(
             base_url=f"{url}/api/v1",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={} if token is None else {"Authorization": f"Bearer {token}"},
             timeout=30,
             trust_env=False,  # no proxy stands between this machine and itself
         )
@@ -58,6 +63,13 @@ class Client:
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Send JSON; the server's answer."""
         return _checked(self._patiently("PUT", path, json=body)).json()
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send JSON where sending it twice would be two; so it is sent once, and an answer that got lost stays so."""
+        try:
+            return _checked(self._http.post(path, json=body)).json()
+        except httpx.TransportError as error:
+            raise ServerAway(f"POST {path} was not answered: {error!r}") from error
 
     def put_photo(self, case_id: str, photo_id: str, data: bytes, media_type: str, captured_at: datetime) -> Any:
         """Send a photo, going on after a cut where the bytes on record end; the receipt."""
@@ -112,6 +124,8 @@ def _checked(response: httpx.Response) -> httpx.Response:
     try:
         problem = response.json()
         fault = (problem["faults"] or [{}])[0]
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise DoorShut(f"{problem['detail']}")
     except (ValueError, KeyError):  # not an answer of ours
         problem, fault = {"code": f"http-{response.status_code}", "detail": response.text[:200]}, {}
     error = RequestRefused(

@@ -9,22 +9,29 @@ from rich.console import Console
 from pallor.onebox import show
 from pallor.onebox.box import Box
 from pallor.onebox.client import Client
+from pallor.onebox.doors import Staff, open_doors
 from pallor.onebox.people import Company
 from pallor.onebox.visits import Visit, follow_answers, follow_labels, post_results, read_answers, send
 
 _IN_FLIGHT = 4
 
 
-def walk(company: Company, box: Box, console: Console) -> bool:
+def let_in(company: Company, box: Box) -> Staff:
+    """A nurse and a laboratory for the sites at which these people are seen."""
+    with Client(box.url, box.token) as admin:
+        return open_doors(box.url, admin, {str(visitor.facts["site"]) for visitor in company.visitors})
+
+
+def walk(company: Company, box: Box, staff: Staff, console: Console) -> bool:
     """Send everybody through and print what became of them; True when nothing was lost."""
     visits = [Visit(visitor) for visitor in company.visitors]
     for line in company.notes:
         console.print(f"- {line}")
     with (
         ThreadPoolExecutor(_IN_FLIGHT) as pool,
-        Client(box.url, box.tokens["field"]) as phone,
-        Client(box.url, box.tokens["lab"]) as laboratory,
-        Client(box.url, box.tokens["admin"]) as admin,
+        Client(box.url, staff.nurse) as phone,
+        Client(box.url, staff.laboratory) as laboratory,
+        Client(box.url, box.token) as admin,
     ):
         seconds = _screen(visits, phone, pool, console)
         read_answers(admin, visits, pool)

@@ -5,12 +5,12 @@
 <root>/shelf/         releases, and which one serves
 <root>/logs/          one file a part, JSON lines but for Valkey's own
 <root>/run/           socket and configuration of Valkey, the lock
-<root>/tokens.json    bearer tokens, for the owner alone
+<root>/console-token  a bearer token of the administrator's, for the owner alone
 <root>/environment    what the parts were started with, for a shell to read: . <root>/environment
+<root>/backup.json    on a machine that was restored: from which moment its data were
 """
 
 import fcntl
-import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -36,8 +36,12 @@ class DataFolder:
     root: Path
 
     @property
+    def database(self) -> Path:
+        return self.root / "pallor.db"
+
+    @property
     def database_url(self) -> str:
-        return f"sqlite:///{self.root / 'pallor.db'}"
+        return f"sqlite:///{self.database}"
 
     @property
     def store_url(self) -> str:
@@ -56,14 +60,12 @@ class DataFolder:
         return self.root / "run"
 
     @property
-    def tokens_file(self) -> Path:
-        return self.root / "tokens.json"
+    def token_file(self) -> Path:
+        return self.root / "console-token"
 
-    def saved_tokens(self) -> dict[str, str] | None:
-        """Tokens by role, None when none were saved."""
-        if not self.tokens_file.exists():
-            return None
-        return dict(json.loads(self.tokens_file.read_bytes()))
+    def saved_token(self) -> str | None:
+        """The console's token, None when none was saved."""
+        return self.token_file.read_text().strip() if self.token_file.exists() else None
 
     @property
     def environment_file(self) -> Path:
@@ -75,9 +77,9 @@ class DataFolder:
         self.environment_file.touch(mode=0o600)
         self.environment_file.write_text("".join(line for line in lines if line.startswith("export PALLOR_")))
 
-    def save_tokens(self, tokens: Mapping[str, str]) -> None:
-        self.tokens_file.touch(mode=0o600)
-        self.tokens_file.write_text(json.dumps(dict(tokens), indent=2) + "\n")
+    def save_token(self, token: str) -> None:
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(token + "\n")
 
 
 @contextmanager

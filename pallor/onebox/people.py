@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pallor import cp_anemic
+from pallor.clock import SystemClock, utc_text
 from pallor.errors import Refused
 from pallor.ids import new_id
 from pallor.image.header import media_type_of
@@ -151,11 +152,12 @@ def _of_folder(folder: Path, rng: np.random.Generator, limit: int) -> Company:
 
 
 def _facts(site: str, code: str, age_months: int, sex: str, *, consent_to_training: bool) -> dict[str, Any]:
+    said = {"given_at": utc_text(SystemClock().now()), "wording": "demo-1"}
     return {
         "site": site,
         "subject_code": code,
         "subject": {"age_months": age_months, "sex": sex},
-        "consent": {"care": True, "training": consent_to_training},
+        "consent": {"care": said, "training": said if consent_to_training else None},
     }
 
 

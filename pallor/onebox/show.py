@@ -1,15 +1,19 @@
 """What the demonstration prints: tables for people, plain text where there is no terminal."""
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pallor.onebox.box import Box
+from pallor.clock import utc_text
+from pallor.onebox.backup import Backup
+from pallor.onebox.box import FIRST_ADMIN, Box
 from pallor.onebox.visits import Visit
 
 _WIDTH_WITHOUT_TERMINAL = 132
@@ -30,8 +34,9 @@ def a_progress(console: Console) -> Progress:
 
 
 def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) -> None:
-    """Where everything is. ``tokens``: to be shown; None where they are saved in the data folder."""
-    saved = f"{box.folder.tokens_file} (field, lab, admin; for you alone)"
+    """Where everything is, and how to get in. ``tokens``: to be shown; None where one is saved in the data folder."""
+    saved = f"{box.folder.token_file} (a console of the administrator's; for you alone)"
+    first = f"{FIRST_ADMIN}, one-time password {box.first_password} (shown once; good for 7 days)"
     for name, where in (
         ("page", f"{box.url}/"),
         ("API document", f"{box.url}/api/v1/openapi.json, to try: {box.url}/api/v1/swagger"),
@@ -39,11 +44,38 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         ("data", f"{box.folder.root} (database, photos, labels, releases)"),
         ("logs", f"{box.folder.logs}"),
         ("Valkey", box.broker),
-        ("commands", f". {box.folder.environment_file} && pallor-backend token-list"),
+        ("commands", f". {box.folder.environment_file} && pallor-backend --help"),
         *((f"token {role}", token) for role, token in (tokens or {}).items()),
-        *([] if tokens is not None else [("tokens", saved)]),
+        *([] if tokens is not None else [("token", saved)]),
+        *([("administrator", first)] if box.first_password else []),
     ):
         console.print(f"  {name:<14}{where}", soft_wrap=True)
+
+
+def tell_backup(console: Console, backup: Backup, file: Path) -> None:
+    """What was saved, and what the file is."""
+    megabytes = file.stat().st_size / 1_000_000
+    console.print(
+        f"{file}: {megabytes:.1f} MB, {backup.cases} cases with {backup.photos} photos ({backup.world}), "
+        f"as they were at {utc_text(backup.made_at)}.\n"
+        "It holds people's data and this machine's secrets: keep it on an encrypted disk, apart from this machine.",
+        soft_wrap=True,
+    )
+
+
+def tell_restored(console: Console, backup: Backup, data: Path) -> None:
+    """What is there again, what is not, and what to do about it."""
+    moment = utc_text(backup.made_at)
+    console.print(
+        f"{data}: {backup.cases} cases with {backup.photos} photos ({backup.world}), as they were at {moment}.\n"
+        f"- Whatever was erased after that moment is back: erase it again. The same goes for whatever was revoked.\n"
+        "- Cases and results that came after it are not here: send them again.\n"
+        f"Next: pallor up --data {shlex.quote(str(data))}"
+        f"{' --world synthetic' if backup.world == 'synthetic' else ''}\n"
+        f"Then see that the audit trail is whole: . {shlex.quote(str(data / 'environment'))} && "
+        "pallor-backend audit-verify",
+        soft_wrap=True,
+    )
 
 
 def cases_table(visits: Sequence[Visit]) -> Table:

@@ -58,21 +58,21 @@ def test_a_ctrl_c_during_the_start_ends_what_was_started(started):
     assert demo.left() == []
 
 
-def test_a_killed_machine_leaves_no_process_behind_and_starts_again_with_its_tokens(started, folder):
+def test_a_killed_machine_leaves_no_process_behind_and_starts_again_with_its_token(started, folder):
     data, port = DataFolder(folder / "data"), free_port()
     up = started("up", "--world", "synthetic", "--data", str(data.root), "--port", str(port))
     up.says("Pallor is up until Ctrl-C")
-    tokens = data.saved_tokens()
-    assert stat.S_IMODE(data.tokens_file.stat().st_mode) == 0o600
+    token = data.saved_token()
+    assert stat.S_IMODE(data.token_file.stat().st_mode) == 0o600
     assert started("up", "--data", str(data.root), "--port", str(free_port())).ends() == 2  # one machine a folder
     up.process.kill()
     wait_until(lambda: up.left() == [], "every part is gone", seconds=10)
 
     again = started("up", "--world", "synthetic", "--data", str(data.root), "--port", str(port))
     again.says("Pallor is up until Ctrl-C")
-    assert data.saved_tokens() == tokens
-    with Client(f"http://127.0.0.1:{port}", tokens["lab"]) as laboratory:
-        assert laboratory.get("/health/live") == {"live": True, "world": "synthetic"}
+    assert data.saved_token() == token
+    with Client(f"http://127.0.0.1:{port}", token) as admin:
+        assert admin.get("/health/live") == {"live": True, "world": "synthetic"}
     again.process.terminate()
     assert again.ends() == 0, again.output()
     assert again.left() == []

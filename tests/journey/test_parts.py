@@ -130,10 +130,10 @@ def test_a_data_folder_is_for_its_owner_and_for_one_machine_at_a_time(tmp_path):
         assert stat.S_IMODE(root.stat().st_mode) == 0o700
         with pytest.raises(DataInUse, match="--data"), claimed(root):
             pass
-        folder.save_tokens({"field": "secret"})
-        assert stat.S_IMODE(folder.tokens_file.stat().st_mode) == 0o600
+        folder.save_token("secret")
+        assert stat.S_IMODE(folder.token_file.stat().st_mode) == 0o600
     with claimed(root) as folder:
-        assert folder.saved_tokens() == {"field": "secret"}
+        assert folder.saved_token() == "secret"
 
 
 def test_a_data_folder_that_is_a_file_is_refused(tmp_path):
@@ -149,7 +149,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_started(tmp_path):
         port = other.getsockname()[1]
         with (
             pytest.raises(Refused, match=f"--port: cannot listen there: .*{port}.*--port"),
-            running(tmp_path / "data", world="real", port=port, keep_tokens=False, environ={}, tell=print),
+            running(tmp_path / "data", world="real", port=port, stays=False, environ={}, tell=print),
         ):
             pass
     assert not (tmp_path / "data").exists()

@@ -12,9 +12,10 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from pallor.clock import parse_utc
 from pallor.ids import new_id
 from pallor.onebox.client import Client
+from pallor.onebox.doors import open_doors
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf
-from tests.support.stack import a_case, clean_environ, drawn_photos, wait_until
+from tests.support.stack import SITE, a_case, clean_environ, drawn_photos, wait_until
 from tests.support.valkey import Valkey, free_port
 
 pytestmark = pytest.mark.slow
@@ -29,11 +30,11 @@ PARTS = {
 
 def test_a_case_becomes_a_label_on_postgresql_s3_and_redis(production):
     environ, url, s3 = production
-    roles = ("field", "lab", "admin")
-    tokens = {role: _run(environ, "token-add", f"{role}-{new_id()}", role) for role in roles}
-    with ExitStack() as open_clients:
-        phone, laboratory, admin = (open_clients.enter_context(Client(url, t)) for t in tokens.values())
+    with ExitStack() as opened:
+        admin = opened.enter_context(Client(url, _run(environ, "device-add", f"console-{new_id()[:8]}", "console")))
         wait_until(lambda: _ready(admin), "a worker answered the golden photos")
+        staff = open_doors(url, admin, [SITE])
+        phone, laboratory = (opened.enter_context(Client(url, token)) for token in (staff.nurse, staff.laboratory))
         case_ids = [_submit(phone, photo, number) for number, photo in enumerate(drawn_photos(5))]
         wait_until(lambda: len(list(admin.pages("/predictions"))) == 5, "every photo has an answer")
         laboratory.put(

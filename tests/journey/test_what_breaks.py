@@ -138,7 +138,7 @@ def stack(tmp_path_factory):
 
 
 def bearer(stack: Stack) -> dict[str, str]:
-    return {"Authorization": f"Bearer {stack.box.tokens['field']}"}
+    return {"Authorization": f"Bearer {stack.staff.nurse}"}
 
 
 def photo_url(stack: Stack, sent: Sent) -> str:
