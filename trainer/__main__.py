@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,23 @@ from rich.markup import escape
 
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
+from trainer.data.group_report import group_photos
 from trainer.evaluate import evaluate, figures_of, jobs_of, read_evidence, steps_of
 from trainer.finetune import count_steps
-from trainer.inputs import Inputs, add_options, progress, read_inputs
+from trainer.inputs import Inputs, add_options, add_processes, progress, read_inputs
 from trainer.make_release import make_release
 
 _ABOUT = """\
 Make a release of Pallor from labelled photos.
 
+  pallor-trainer groups    --photos DIR --out FOLDER          which photos show the same photograph
   pallor-trainer evaluate  --data DIR --run RUN               cross-validate: RUN/evaluation.json
   pallor-trainer release   --data DIR --run RUN --out FOLDER  train on all photos, export, pack
   pallor-trainer bootstrap --data DIR --run RUN --out FOLDER  both
 
-DIR is laid out as CP-AnemiC is published, with same_photo_groups.csv in it or --groups CSV beside it: without knowing
-which rows show the same photograph, nobody can be judged honestly, and the trainer refuses to try.
+DIR is laid out as CP-AnemiC is published. Without knowing which rows show the same photograph, nobody can be judged
+honestly: same_photo_groups.csv in it says so, or --groups CSV; without either, the groups are found in the photos
+first, as `groups` does it for any folder of photos.
 A killed evaluation goes on where it was: each finished fold lies in RUN/folds.
 """
 
@@ -40,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     torch.set_num_threads(1)  # more stall each other on a busy machine, and would change the sums
     try:
+        if args.command == "groups":
+            print(json.dumps({"figures": find_groups(args.photos, args.out, args.processes, console)}))
+            return 0
         inputs = read_inputs(args, console)
         if args.command in ("evaluate", "bootstrap"):
             evidence = cross_validate(inputs, args.run, args.processes, console)
@@ -50,6 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(f"[red]{error.code()}[/red] {escape(str(error))}", highlight=False)
         return 2
     return 0
+
+
+def find_groups(photos: Path, out: Path, processes: int, console: Console) -> dict[str, Any]:
+    """``trainer.data.group_report.group_photos`` behind progress bars; the figures of each level."""
+    report = group_photos(photos, out, processes=processes, bars=partial(progress, console))
+    for image_id, problem in report["unreadable"].items():
+        console.print(f"[yellow]not read[/yellow] {escape(image_id)}: {escape(problem)}", highlight=False)
+    console.print(f"look at {out / 'contact_sheet.png'} and {out / 'groups.md'}", highlight=False, soft_wrap=True)
+    return {level: figures | {"sizes": figures["sizes"][:10]} for level, figures in report["levels"].items()}
 
 
 def cross_validate(inputs: Inputs, run: Path, processes: int, console: Console) -> dict[str, Any]:
@@ -84,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         "pallor-trainer", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    words = "find the photos that show the same photograph"
+    groups = commands.add_parser("groups", help=words, description=words)
+    groups.add_argument("--photos", type=Path, required=True, help="folder of photos, in CP-AnemiC's layout or any")
+    groups.add_argument("--out", type=Path, required=True, help="folder for CSV, report, contact sheet and features")
+    add_processes(groups)
     for name, words in (
         ("evaluate", "cross-validate a recipe, leak-free, with its controls"),
         ("release", "train on all photos and pack a release around an evaluation"),

@@ -71,12 +71,22 @@ def test_a_killed_evaluation_goes_on_where_it_was(made):
     assert (made.run / "evaluation.json").read_bytes() == evidence
 
 
-def test_without_groups_nothing_is_trained(made, tmp_path, capsys):
+def test_without_groups_they_are_found_in_the_photos(made, tmp_path, capsys):
     groups = made.data / GROUPS_FILE
     hidden = groups.rename(tmp_path / "groups.csv")
-    assert main(["evaluate", *made.options]) == 2
+    try:
+        assert main(["evaluate", *made.options, "--run", str(tmp_path / "run")]) == 0
+    finally:
+        hidden.rename(groups)
+    assert "finding them in the photos" in capsys.readouterr().err
+    evidence = json.loads((tmp_path / "run" / "evaluation.json").read_bytes())
+    assert evidence["data"]["photographs"] == 20
+    assert (tmp_path / "run" / "same_photo" / "contact_sheet.png").is_file()
+
+
+def test_groups_that_were_named_and_are_not_there_are_refused(made, tmp_path, capsys):
+    assert main(["evaluate", *made.options, "--groups", str(tmp_path / "none.csv")]) == 2
     assert "groups-missing" in capsys.readouterr().err
-    hidden.rename(groups)
 
 
 def test_a_release_is_never_made_around_anothers_evaluation(made, tmp_path, capsys):

@@ -1,15 +1,18 @@
-"""Which rows show the same photograph: the trainer does not begin without an answer."""
+"""Which rows show the same photograph, as a CSV says it."""
 
 import pytest
 
 from trainer.data.groups import GROUPS_FILE, GroupsBroken, GroupsMissing, every_photo_its_own, find_groups, read_groups
 
 
-def test_without_groups_the_trainer_refuses_and_says_what_to_pass(tmp_path):
+def test_a_groups_file_that_is_not_there_is_refused_and_what_else_can_be_done_is_said(tmp_path):
     with pytest.raises(GroupsMissing) as refused:
-        find_groups(tmp_path, None)
+        find_groups(tmp_path, tmp_path / "mine.csv")
     assert "--groups" in refused.value.remedy
-    assert "--every-photo-its-own-group" in refused.value.remedy
+
+
+def test_without_a_file_there_are_none_to_be_read(tmp_path):
+    assert find_groups(tmp_path, None) is None
 
 
 def test_the_groups_in_the_data_folder_are_found_and_others_may_be_named(tmp_path):

@@ -1,4 +1,4 @@
-"""Which rows show the same photograph. The public data hold twins by the hundred, so nobody trains unasked."""
+"""Which rows show the same photograph, as a CSV says it: one given, or one that ``trainer.data.same_photo`` made."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,29 +12,29 @@ _COLUMNS = ("suspected_group", "same_photo_group")
 
 
 class GroupsMissing(Refused):
-    """No same-photo groups, and nobody said that every photo is its own."""
+    """The groups that were named are not there."""
 
 
 class GroupsBroken(Refused):
     """The groups do not cover the photos."""
 
 
-def find_groups(folder: Path, given: Path | None) -> Path:
-    """The groups file to use: the one given, else ``same_photo_groups.csv`` in the data folder.
+def find_groups(folder: Path, given: Path | None) -> Path | None:
+    """The groups file to use: the one given, else ``same_photo_groups.csv`` in the data folder, else none.
 
     Raises:
-        GroupsMissing: neither is there.
+        GroupsMissing: the one given is not there.
     """
-    path = given or folder / GROUPS_FILE
-    if not path.is_file():
+    if given is not None and not given.is_file():
         raise GroupsMissing(
-            "it is not known which rows show the same photograph, and a twin in the training part fakes the result",
+            "there is no such file of same-photo groups",
             field="groups",
-            value=path.name,
-            remedy="Pass --groups CSV (columns IMAGE_ID and same_photo_group), or, when each photo was taken once and "
-            "of one person, --every-photo-its-own-group.",
+            value=given.name,
+            remedy="Name a CSV with the columns IMAGE_ID and same_photo_group, or leave --groups away: without a CSV "
+            "the groups are found in the photos themselves.",
         )
-    return path
+    path = given or folder / GROUPS_FILE
+    return path if path.is_file() else None
 
 
 def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ def load(
         inputs.append(to_input(spec, decode(data)))
         hb = read_hb(row.hb, HB_UNIT)
         hbs.append(float(hb.g_per_l))
-        anaemic.append(label_of(hb, Subject(min(row.age_months, _OLDEST_MONTH), row.sex), LABEL_TABLE).anaemic)
+        anaemic.append(label_row(row)[1])
         record.append([row.image_id, sha256_of(data), str(hb.g_per_l), groups[row.image_id], row.site])
         seen()
     _, numbers = np.unique([groups[row.image_id] for row in rows], return_inverse=True)
@@ -71,3 +71,10 @@ def load(
         sites=np.array([row.site for row in rows]),
         digest=digest_of({"label_table": LABEL_TABLE, "rows": sorted(record)}),
     )
+
+
+def label_row(row: Row) -> tuple[float, bool | None]:
+    """Haemoglobin in g/L, and whether that is anaemia by ``LABEL_TABLE``."""
+    hb = read_hb(row.hb, HB_UNIT)
+    subject = Subject(min(row.age_months, _OLDEST_MONTH), row.sex)
+    return float(hb.g_per_l), label_of(hb, subject, LABEL_TABLE).anaemic
