@@ -73,7 +73,7 @@ def on_real_photos(folder: Path, cache: Path, find: Find) -> Figures:
     found = find({row.image_id: row.photo for row in rows}, cache)
     seconds, worked = time.perf_counter() - began, cpu_seconds() - worked
     truth = Truth(folder, found.image_ids)
-    halves = {"all": None, "tuning_half": True, "other_half": False}
+    halves = {"all": None, "first_half": True, "the_rest": False}
     return {
         "photos": len(rows),
         "seconds": round(seconds, 1),
@@ -84,8 +84,8 @@ def on_real_photos(folder: Path, cache: Path, find: Find) -> Figures:
         "groups_found": len(set(found.groups("same_photo").values())),
         "groups_true": truth.groups,
         "by_level": {level: truth.compare(found, level) for level in LEVELS},
-        "tuning_half": truth.compare(found, "same_photo", True),
-        "other_half": truth.compare(found, "same_photo", False),
+        "first_half": truth.compare(found, "same_photo", True),
+        "the_rest": truth.compare(found, "same_photo", False),
         "varied": {
             name: {
                 str(value): {
@@ -100,7 +100,7 @@ def on_real_photos(folder: Path, cache: Path, find: Find) -> Figures:
 
 
 class Truth:
-    """``same_photo_groups.csv``, as pairs; those of half the groups were looked at to set thresholds."""
+    """``same_photo_groups.csv``, as pairs; in two halves by the hash of the group, to see what a threshold hangs on."""
 
     def __init__(self, folder: Path, image_ids: Sequence[str]) -> None:
         with (folder / "same_photo_groups.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -109,16 +109,16 @@ class Truth:
         self.groups = len({lines[i]["same_photo_group"] for i in image_ids})
         self._same = alike([lines[i]["same_photo_group"] for i in image_ids])
         self._doubtful = alike(suspected) & ~self._same
-        tuning = np.array([hashlib.sha256(group.encode()).digest()[0] % 2 == 0 for group in suspected])
-        self._tuning = np.logical_and.outer(tuning, tuning)
+        first = np.array([hashlib.sha256(group.encode()).digest()[0] % 2 == 0 for group in suspected])
+        self._first_half = np.logical_and.outer(first, first)
 
-    def compare(self, found: SamePhotos, level: str, tuning: bool | None = None) -> Figures:
-        """Over all pairs of rows that are not doubtful, or those within the tuning half, or all but those."""
+    def compare(self, found: SamePhotos, level: str, first_half: bool | None = None) -> Figures:
+        """Over all pairs of rows that are not doubtful, or those within the first half, or all but those."""
         groups = found.groups(level)
         joined = alike([str(groups[i]) for i in found.image_ids])
         counted = np.triu(~self._doubtful, 1)
-        if tuning is not None:
-            counted &= self._tuning == tuning
+        if first_half is not None:
+            counted &= self._first_half == first_half
         right, said, true = (int((p & counted).sum()) for p in (joined & self._same, joined, self._same))
         return {"precision": share(right, said), "recall": share(right, true), "pairs": true, "pairs_found": said}
 
