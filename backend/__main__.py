@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -17,7 +18,7 @@ from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.office import devices, people, releases, trail
-from backend.queue import Sender
+from backend.queue import Sender, nothing_queued
 from backend.serve import serve
 from backend.services.register_release import register_release
 from backend.services.report_guessing import report_guessing
@@ -91,7 +92,7 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     sweep_until(
         stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-        settings.label_table,
+        settings.label_table, partial(nothing_queued, _celery(settings)),
     )  # fmt: skip
     return 0
 

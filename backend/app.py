@@ -1,10 +1,13 @@
 """The web application: its parts joined by hand, in one place."""
 
 import logging
+import re
 import time
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any
 
 from flask import Flask, Response, g, request
 from flask_openapi import Info, OpenAPI
@@ -19,7 +22,7 @@ from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
 from backend.api.rights import rights_api
-from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_rule, cookie_name, with_person
+from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, not_valid, strict_json
 from backend.services.whereabouts import check_within
 from backend.wire.received import to_sealed_at
@@ -28,9 +31,10 @@ from pallor.ids import is_id
 
 log = logging.getLogger(__name__)
 
-_PUBLIC = ("openapi", "swagger", "page")  # the API document and the page hold no data
+_PUBLIC = ("openapi", "swagger", "page", "enrol")  # the API document and the page hold no data
 _MAX_JSON_BYTES = 64 * 1024
 _CHANGING = ("PUT", "POST", "PATCH", "DELETE")
+_LONG_SECONDS = 0.5  # of a body that trickles in; its sender may have been put out meanwhile
 _WITH_BODY = ("PUT", "POST", "PATCH")
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 10
@@ -50,7 +54,7 @@ def create_app(parts: Parts) -> Flask:
     Raises:
         RouteWithoutRule: a route does not declare who may use it.
     """
-    app = OpenAPI(
+    app = _Documented(
         "backend",
         info=Info(title="Pallor", version=version("pallor"), description=_DESCRIPTION),
         security_schemes={
@@ -66,14 +70,42 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, doors_api, oidc_api, health_api):
         app.register_api(api(parts))
-    app.add_url_rule(
-        "/", "page", lambda: Response(files("backend").joinpath("page.html").read_bytes(), mimetype="text/html")
-    )
+    for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
+        app.add_url_rule(path, name, partial(_page, f"{name}.html"))
     if parts.settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.settings.proxies)  # type: ignore[method-assign]
     answer_with_problems(app)
     _guard(app, parts, _rules(app))
     return app
+
+
+class _Documented(OpenAPI):
+    """The API with, in its document, the headers that follow from each route's rule."""
+
+    def generate_spec_json(self) -> None:
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        rules: dict[str, Rule] = self.extensions["rules"]
+        for route in self.url_map.iter_rules():
+            path = self.spec_json["paths"].get(re.sub("<(.+?)>", r"{\1}", route.rule), {})
+            for method, operation in path.items():
+                if route.endpoint in rules and method.upper() in (route.methods or ()):
+                    operation.setdefault("parameters", []).extend(_headers(rules[route.endpoint], method.upper()))
+
+
+def _headers(rule: Rule, method: str) -> list[dict[str, Any]]:
+    found = {}
+    if rule.delivers:
+        found["Sealed-At"] = "When the phone sealed this, RFC 3339, by its clock; a retired phone must send it"
+    if rule.delivers and method in _CHANGING:
+        found["Pallor-Person"] = "With a locked phone's own token: the account in whose name it delivers"
+    if rule.roles and method in _CHANGING:
+        found["X-CSRF-Token"] = "With a session's cookie: the csrf_token that came with the sign-in"
+    text = {"type": "string"}
+    return [{"name": name, "in": "header", "description": what, "schema": text} for name, what in found.items()]
+
+
+def _page(name: str) -> Response:
+    return Response(files("backend").joinpath(name).read_bytes(), mimetype="text/html")
 
 
 def _rules(app: Flask) -> dict[str, Rule]:
@@ -96,11 +128,15 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             return
         rule, path = rules[request.endpoint], request.view_args or {}
         if rule.roles:
-            g.caller = _caller(parts, rule)
+            g.ask_again = partial(_caller, parts, rule)
+            g.caller = g.ask_again()
         if rule.reach is Reach.PATH:
             check_within(parts.database, path, g.caller.sites)
         if request.method in _WITH_BODY and "photo_id" not in path:
+            began = time.perf_counter()
             _check_json()
+            if rule.roles and time.perf_counter() - began > _LONG_SECONDS:
+                g.ask_again()
 
     @app.after_request
     def _finish(response: Response) -> Response:
@@ -121,9 +157,11 @@ def _caller(parts: Parts, rule: Rule) -> Caller:
         changes=request.method in _CHANGING,
     )
     found = caller_of(parts.database, parts.clock, shown, second_factor=settings.second_factor)
-    check_rule(found, rule, to_sealed_at(headers.get("Sealed-At")))
+    sealed_at, person = to_sealed_at(headers.get("Sealed-At"), parts.clock.now()), headers.get("Pallor-Person")
+    check_rule(found, rule, sealed_at)
+    check_person(found, person)
     if found.locked and rule.delivers and request.method in _CHANGING:
-        return with_person(parts.database, found, headers.get("Pallor-Person"))
+        return with_person(parts.database, found, person, sealed_at)
     return found
 
 

@@ -45,7 +45,11 @@ class SignInNeeded(Refused):
 
 
 class PersonUnknown(Refused):
-    """Nobody of this name has signed in on this phone."""
+    """Nobody of this name has signed in on this phone, or not any more when this was sealed."""
+
+
+class PersonContradicted(Refused):
+    """The token is one person's, the header names another."""
 
 
 class PasswordChangeNeeded(Refused):
@@ -122,16 +126,22 @@ class Caller:
     ended_at: datetime | None
     sites: frozenset[str] | None
     needs: tuple[type[Refused], ...]
+    claimed: bool = False  # the person is the locked phone's word
 
     @property
     def actor(self) -> str:
         """As the audit trail writes it."""
-        return actor(self.person, self.device)
+        return actor(self.person, self.device, claimed=self.claimed)
 
     @property
     def locked(self) -> bool:
         """A phone on which nobody is signed in."""
         return self.kind is DeviceKind.PHONE and self.person_id is None
+
+    @property
+    def only_delivers(self) -> bool:
+        """Whoever holds it may hand in what was sealed, and read nothing of it back."""
+        return self.locked or self.claimed or self.state is DeviceState.RETIRED
 
 
 def allow(
@@ -168,13 +178,12 @@ def caller_of(database: Database, clock: Clock, shown: Shown, *, second_factor: 
         # A cookie's token does not work as a bearer token: its thief would need no CSRF half.
         if row is None or row.revoked_at or row.person_state == PersonState.DISABLED or by_cookie != bool(row.csrf):
             raise TokenUnknown(
-                "the token is unknown or was revoked", field=_field(by_cookie), value="(hidden)",
-                remedy="Sign in or enrol again; what waits to be sent is to be kept until then.",
+                "the token is unknown or was revoked", field=_field(by_cookie), value="(hidden)", remedy=_COME_AGAIN,
             )  # fmt: skip
         if row.expires_at <= clock.now():
             raise TokenExpired(
                 f"the token expired at {utc_text(row.expires_at)}", field=_field(by_cookie), value="(hidden)",
-                remedy="Sign in or enrol again; what waits to be sent is to be kept until then.",
+                remedy=_COME_AGAIN,
             )  # fmt: skip
         if by_cookie and shown.changes and not hmac.compare_digest(hash_of(shown.csrf or ""), row.csrf):
             raise CsrfMissing(
@@ -212,29 +221,60 @@ def check_rule(caller: Caller, rule: Rule, sealed_at: datetime | None) -> None:
     if caller.locked and not (rule.delivers or rule.unfinished):
         raise SignInNeeded(
             "nobody is signed in on this phone", field="Authorization", value=caller.device,
-            remedy="Sign in on it; what is sealed can be sent without.",
+            remedy="Sign in on it. What is sealed can be sent without, with Pallor-Person and Sealed-At.",
         )  # fmt: skip
     if caller.needs and not rule.unfinished:
         raise _NEEDS[caller.needs[0]]()
 
 
-def with_person(database: Database, caller: Caller, name: str | None) -> Caller:
-    """A locked phone's caller with the person in whose name it delivers; raises ``PersonUnknown``."""
+def with_person(database: Database, caller: Caller, name: str | None, sealed_at: datetime | None) -> Caller:
+    """A locked phone's caller with the person in whose name it delivers.
+
+    Whoever has left since still delivers what was sealed before.
+
+    Raises:
+        PersonUnknown
+    """
     query = (
-        select(people.c.id)
+        select(people.c.id, people.c.ended_at)
         .join(device_people, device_people.c.person_id == people.c.id)
         .where(device_people.c.device_id == caller.device_id, people.c.name == name)
+        .where(people.c.role == caller.role.value)
     )
     with database.read() as connection:
-        person_id = connection.execute(query).scalar()
-    if person_id is None:
+        person = connection.execute(query).first()
+    if person is None or (person.ended_at is not None and (sealed_at is None or sealed_at > person.ended_at)):
         raise PersonUnknown(
-            "a shared phone says in whose name it sends", field="Pallor-Person",
+            "a locked phone says in whose name it sends", field="Pallor-Person",
             value=None if name is None else "(hidden)",
-            remedy="Send the account name of someone who has signed in on this phone.",
+            remedy="Send the account name of someone who has signed in on this phone, and had an account when this was "
+            "sealed (Sealed-At).",
         )  # fmt: skip
-    return replace(caller, person=name, person_id=person_id)
+    return replace(caller, person=name, person_id=person.id, claimed=True)
 
+
+def check_before_end(caller: Caller, field: str, moment: datetime) -> None:
+    """Raise ``DeviceRetired`` when a retired device hands in something of a moment after its end."""
+    if caller.state is DeviceState.RETIRED and caller.ended_at is not None and moment > caller.ended_at:
+        raise DeviceRetired(
+            f"this device was retired at {utc_text(caller.ended_at)}", field=field, value=utc_text(moment),
+            remedy="It delivers what it had sealed before; ask an administrator to enrol another device.",
+        )  # fmt: skip
+
+
+def check_person(caller: Caller, name: str | None) -> None:
+    """Raise ``PersonContradicted`` when a request with one person's token names another."""
+    if name is not None and caller.person is not None and name != caller.person:
+        raise PersonContradicted(
+            "the token is another person's", field="Pallor-Person", value="(hidden)",
+            remedy="Send what was sealed with the phone's own token; or leave the header out.",
+        )  # fmt: skip
+
+
+_COME_AGAIN = (
+    "Keep what waits to be sent; sign in or enrol again. A phone asks GET /api/v1/session with its own token: it tells "
+    "whether the phone was retired or stolen, and a locked phone goes on delivering."
+)
 
 _WHO: Select[Any] = (
     select(
@@ -314,8 +354,10 @@ def _check_sealed_before(caller: Caller, rule: Rule, sealed_at: datetime | None)
     if rule.delivers and sealed_at is not None and ended_at is not None and sealed_at <= ended_at:
         return
     until = utc_text(ended_at) if ended_at else "an unknown moment"
+    shown = utc_text(sealed_at) if sealed_at else None
     raise DeviceRetired(
-        f"this device was retired at {until}", field="Sealed-At", value=utc_text(sealed_at) if sealed_at else None,
+        f"this device was retired at {until}",
+        field="Sealed-At" if rule.delivers else "device", value=shown if rule.delivers else caller.device,
         remedy="Deliver what it had sealed before, each with Sealed-At; ask an administrator to enrol another device.",
     )  # fmt: skip
 

@@ -30,9 +30,9 @@ from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, 
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
 from backend.services.receive_photo import OffsetMismatch
-from backend.services.records import CaseErased, ContentDiffers, NotFound
+from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
 from backend.services.rotate_token import CookieNotRotated, TokenReplaced
-from backend.services.sign_in import DeviceTokenNeeded, SiteNotShared
+from backend.services.sign_in import BrowserNeeded, DeviceTokenNeeded, PhoneOut, SiteNotShared
 from backend.services.sign_in_by_oidc import AccountUnknown, SignInNotBegun
 from backend.services.standing_consents import ConsentWithdrawn
 from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortened
@@ -63,6 +63,8 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     ProviderRefused: HTTPStatus.FORBIDDEN,
     SignInNotBegun: HTTPStatus.FORBIDDEN,
     SiteNotShared: HTTPStatus.FORBIDDEN,
+    BrowserNeeded: HTTPStatus.FORBIDDEN,
+    PhoneOut: HTTPStatus.FORBIDDEN,
     AccountUnknown: HTTPStatus.FORBIDDEN,
     ProviderMissing: HTTPStatus.NOT_FOUND,
     SecondFactorNotBegun: HTTPStatus.CONFLICT,
@@ -71,6 +73,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     DeviceNotFound: HTTPStatus.NOT_FOUND,
     SubjectUnknown: HTTPStatus.NOT_FOUND,
     ContentDiffers: HTTPStatus.CONFLICT,
+    IdTaken: HTTPStatus.CONFLICT,
     ConsentWithdrawn: HTTPStatus.CONFLICT,
     OffsetMismatch: HTTPStatus.CONFLICT,
     FingerprintDiffers: HTTPStatus.CONFLICT,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pallor.messages import PredictCase
+from pallor.messages import PredictCase, RecordPrediction
 
 log = logging.getLogger(__name__)
 
@@ -36,3 +36,18 @@ class Sender:
             log.warning("broker away, the sweeper will send again", extra={"fault": str(error)})
             return False
         return True
+
+
+def nothing_queued(app: Celery) -> bool:
+    """Whether every message that was sent has been worked off; False also when the broker does not say."""
+    with app.connection_for_read() as connection:
+        try:
+            connection.ensure_connection(max_retries=1)
+            with connection.channel() as channel, channel.client.pipeline() as look:  # all in the same moment
+                for queue in (PredictCase.QUEUE, RecordPrediction.QUEUE):
+                    look.llen(queue)
+                look.hlen(channel.unacked_key)  # fetched by somebody, and not worked off
+                return not any(look.execute())
+        except (OperationalError, OSError, *connection.connection_errors) as error:
+            log.warning("broker away, so no erasure is finished", extra={"fault": str(error)})
+            return False

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 500
 _STALE_UPLOAD = timedelta(days=30)
+_STALE_FILE = timedelta(minutes=10)
 _HOUSEKEEPING = timedelta(hours=1)
 
 
@@ -47,13 +49,17 @@ class Kept:
     cases_erased: int
 
 
-def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float) -> Swept:
-    """One round."""
+def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
+          nothing_queued: Callable[[], bool] = lambda: True) -> Swept:  # fmt: skip
+    """One round; ``nothing_queued``: whether every message that was sent has been worked off."""
     return Swept(
         resent=resend_waiting(database, clock, send, resend_seconds),
         labels_written=write_labels(database, store, clock),
-        objects_taken_away=take_away_objects(database, store),
-        erasures_finished=finish_erasures(database, clock),
+        objects_taken_away=take_away_objects(database, store, clock),
+        # What is only half written into the store may be of somebody who was erased.
+        erasures_finished=0
+        if store.discard_unfinished(_STALE_FILE)
+        else finish_erasures(database, clock, nothing_queued),
     )
 
 
@@ -68,7 +74,8 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
 
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
-                send: Send, resend_seconds: float, label_table: str) -> None:  # fmt: skip
+                send: Send, resend_seconds: float, label_table: str,
+                nothing_queued: Callable[[], bool]) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next."""
     kept_at: datetime | None = None
     while not stop.wait(pause_seconds):
@@ -76,7 +83,7 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
                 _tell(keep_house(database, clock, label_table))
                 kept_at = clock.now()
-            _tell(sweep(database, store, clock, send, resend_seconds))
+            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
 

@@ -87,14 +87,18 @@ class Case:
 
 
 def check_subject_code(code: str) -> str:
-    """A code of letters, digits, ``.``, ``_`` and ``-`` that is not plainly a name; raises ``SubjectCodeUnfit``."""
+    """The code in upper case: ``a-017`` and ``A-017`` are one card, typed twice.
+
+    Raises:
+        SubjectCodeUnfit: other than letters, digits, ``.``, ``_`` and ``-``, or plainly a name.
+    """
     if not _CODE.fullmatch(code) or not any(c.isdigit() for c in code):
         raise SubjectCodeUnfit(
             "not a subject code",
             field="subject_code", value="(not repeated: it may be a name)",
             remedy="Use the code on the card: up to 32 letters, digits, '.', '_' or '-', one digit at least; no name.",
         )  # fmt: skip
-    return code
+    return code.upper()
 
 
 def amended(case: Case, changes: dict[str, Any]) -> Case:

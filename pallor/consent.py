@@ -1,15 +1,18 @@
 """Consent: to care and to training apart, each with its date and the words that were read out, and what of it stands.
 
 Giving speaks for one visit. Withdrawing speaks for the person: for all their visits, also one that is heard of later.
+Where a clock is wrong so that the order of the two cannot be known, the withdrawal holds.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
 from pallor.clock import parse_utc, utc_text
+
+_AS_GOOD_AS_RIGHT = timedelta(minutes=5)  # no clock agrees with another to the second
 
 
 class Purpose(StrEnum):
@@ -73,14 +76,27 @@ def stands(purpose: Purpose, statements: Iterable[Statement]) -> bool:
     return latest is not None and latest.given and (purpose is Purpose.CARE or stands(Purpose.CARE, said))
 
 
-def counts_from(at: datetime, recorded_at: datetime, *, given: bool, first_given: datetime | None = None) -> datetime:
-    """The moment from which a statement counts, since a phone's clock may be wrong in either direction.
+def given_from(at: datetime, recorded_at: datetime, *, withdrawn: datetime | None) -> datetime:
+    """The moment from which a yes counts, since a phone's clock may be wrong.
 
-    What was recorded cannot have been said later. A withdrawal cannot be older than the consent it was said about.
+    What was recorded cannot have been said later. A yes by a clock that is ahead may be older than any withdrawal, and
+    so it answers none that is on record.
 
     Args:
         at: by the phone's clock.
-        first_given: from when consent of the same visit to the same counts, None where there was none.
+        withdrawn: from when the person's first withdrawal on record counts, None where there is none.
     """
     moment = min(at, recorded_at)
-    return moment if given or first_given is None else max(moment, first_given)
+    ahead = at > recorded_at + _AS_GOOD_AS_RIGHT
+    return min(moment, withdrawn) if ahead and withdrawn is not None else moment
+
+
+def withdrawn_from(at: datetime, recorded_at: datetime, *, given: datetime) -> datetime:
+    """The moment from which a withdrawal counts: what was said before what it answers was said by a wrong clock, and
+    then nobody knows when, so that it answers all that had been consented to before it was recorded.
+
+    Args:
+        at: by the phone's clock.
+        given: from when everything that was first consented to at the same visit counts.
+    """
+    return recorded_at if at < given else min(at, recorded_at)

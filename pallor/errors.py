@@ -33,7 +33,8 @@ class Refused(PallorError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.reason} (got {self.value}). {self.remedy}"
+        got = "" if self.value.startswith("(") else f" (got {self.value})"  # what is hidden says nothing
+        return f"{self.field}: {self.reason}{got}. {self.remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
         # Celery and multiprocessing pickle errors; keyword-only arguments need this to survive the trip.

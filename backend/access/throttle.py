@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import logging
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,8 +61,12 @@ LIMITS = (
     Limit("sign-in-oidc", "address", RateLimitItemPerMinute(30, 5)),
     Limit("sign-in-oidc", "all", RateLimitItemPerHour(2000)),
     Limit("enrol", "address", RateLimitItemPerMinute(10, 10)),
-    Limit("enrol", "all", RateLimitItemPerHour(200)),
+    # All together, only to slow guessing: a code lasts a day at most, and 120 000 tries find one of 50 bits with a
+    # chance of one in ten thousand million. A low limit would let a few strangers keep every device out.
+    Limit("enrol", "all", RateLimitItemPerHour(5000)),
 )
+# Some proxies add the port: 192.0.2.1:50321, [2001:db8::1]:50321.
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:]*))(?::[0-9]{1,5})?")
 
 
 class Throttle:
@@ -95,6 +100,11 @@ class Throttle:
         """A try was good: the count for this name at this address begins anew, the others do without this try."""
         for limit, key in self._of(what, address, name):
             self._ask(partial(_wipe if limit.who == "name+address" else _take_back, limit.item, key))
+
+    def take_back(self, what: str, address: str, name: str = "") -> None:
+        """A try could not be judged, and nobody knows more by it: the counts do without it."""
+        for limit, key in self._of(what, address, name):
+            self._ask(partial(_take_back, limit.item, key))
 
     def _count(self, item: RateLimitItem, key: str) -> tuple[int, float]:
         """How many tries there have been in this window, and when it ends (seconds since 1970)."""
@@ -130,11 +140,12 @@ def _take_back(item: RateLimitItem, key: str, counter: Storage) -> None:
 
 
 def _network(address: str) -> str:
-    """Who counts as one address: with IPv6 everybody has 2^64 of them."""
+    """Who counts as one address: with IPv6 everybody has 2^64 of them; those that cannot be read are one together."""
+    apart = _WITH_PORT.fullmatch(address)
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address((apart and (apart["six"] or apart["four"])) or address)
     except ValueError:  # a socket in the file system has none
-        return address
+        return ""
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
         return str(ipaddress.ip_network((int(found), 64), strict=False))
     return str(getattr(found, "ipv4_mapped", None) or found)

@@ -5,7 +5,7 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import Parts, answers, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, shown
 from backend.auth import Reach, allow
 from backend.services.read_records import list_labels, list_predictions, list_releases
 from backend.wire import cursors, out, received
@@ -14,7 +14,7 @@ from backend.wire import cursors, out, received
 def admin_api(parts: Parts) -> APIBlueprint:
     """The routes of administration."""
     bp = APIBlueprint(
-        "admin", __name__, url_prefix="/api/v1", abp_tags=[{"name": "admin"}], abp_security=[{"token": []}]
+        "admin", __name__, url_prefix="/api/v1", abp_tags=[{"name": "admin"}], abp_security=TOKEN_OR_SESSION
     )
 
     @bp.get("/predictions", responses=answers({200: out.PredictionPage}))

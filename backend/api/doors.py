@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ from backend.services.second_factor import begin_second_factor, confirm_second_f
 from backend.services.sign_in import Credentials, DeviceTokenNeeded, Phone, SignedIn, sign_in
 from backend.services.sign_in_by_oidc import LASTS, begin_oidc, end_oidc, sign_in_not_begun
 from backend.wire import doors
-from pallor.errors import Refused
+from pallor.errors import Refused, Unavailable
 
 _SIGNS_IN = "sign-in"
 _SIGNS_IN_BY_OIDC = "sign-in-oidc"
@@ -55,6 +55,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
         """Sign in: in a browser, which gets a cookie; or on a phone, which shows its own token and gets another
 
         401 `second-factor-code-needed` asks for the same again with `code`; every other 401 here is one and the same.
+        Administrators sign in in a browser: on a phone they get 403 `browser-needed`.
         """
         phone, name = _phone(parts), body.name.strip().lower()
         typed = Credentials(name, body.password, body.code)
@@ -121,15 +122,15 @@ def doors_api(parts: Parts) -> APIBlueprint:
         """Get a secret for your app; it counts once you have sent a first code"""
         who, person_id = _person("change")
         proof = {"password": body.password, "code": body.code}
-        if any(proof.values()):  # never forgiven: without a second factor any proof is good, and wipes no count away
-            parts.throttle.attempt(_SIGNS_IN, _address(), who.person or "")
-        secret = begin_second_factor(database, clock, person_id, **proof, by=who.actor)
+        # Never forgiven: without a second factor any proof is good, and wipes no count away.
+        with _counted(parts, who.person or "") if any(proof.values()) else nullcontext():
+            secret = begin_second_factor(database, clock, person_id, **proof, by=who.actor)
         uri = uri_of(secret, who.person or "")
         return shown(doors.SecondFactorOut(secret=secret, uri=uri, qr_svg=picture_of(uri)))
 
     @bp.put("/session/second-factor", responses=answers({200: doors.DoneOut}, 409), security=_EITHER)
     @allow(*ROLES_OF_PEOPLE, reach=Reach.NONE, unfinished=True)
-    def put_second_factor(body: doors.CodeIn) -> Response:
+    def put_second_factor(body: doors.SecondFactorCodeIn) -> Response:
         """Send the first code of your app; from now on every sign-in asks for one"""
         who, person_id = _person("change")
         confirm_second_factor(database, clock, person_id, body.code, by=who.actor)
@@ -215,16 +216,27 @@ def _address() -> str:
 
 
 @contextmanager
-def _slowed(parts: Parts, name: str) -> Iterator[None]:
-    """Count a try at somebody's password or code, unless it turns out to be right."""
+def _counted(parts: Parts, name: str) -> Iterator[None]:
+    """Count a try at somebody's password or code, unless it could not be judged."""
     parts.throttle.attempt(_SIGNS_IN, _address(), name)
     try:
         yield
-    except (PasswordWrong, SecondFactorCodeNeeded):
+    except Unavailable:
+        parts.throttle.take_back(_SIGNS_IN, _address(), name)
         raise
-    except Refused:  # for another reason: the password was right
-        parts.throttle.forgive(_SIGNS_IN, _address(), name)
-        raise
+
+
+@contextmanager
+def _slowed(parts: Parts, name: str) -> Iterator[None]:
+    """Count a try at somebody's password or code, unless it could not be judged or turns out to be right."""
+    with _counted(parts, name):
+        try:
+            yield
+        except (PasswordWrong, SecondFactorCodeNeeded):
+            raise
+        except Refused:  # for another reason: the password was right
+            parts.throttle.forgive(_SIGNS_IN, _address(), name)
+            raise
     parts.throttle.forgive(_SIGNS_IN, _address(), name)
 
 

@@ -5,8 +5,8 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import Parts, answers, caller, shown
-from backend.auth import Reach, allow
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown, still_allowed
+from backend.auth import Reach, allow, check_before_end
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
 from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
@@ -28,7 +28,7 @@ _PIECE_BYTES = 64 * 1024
 def field_api(parts: Parts) -> APIBlueprint:
     """The routes of the field."""
     bp = APIBlueprint(
-        "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=[{"token": []}]
+        "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=TOKEN_OR_SESSION
     )
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
@@ -38,6 +38,7 @@ def field_api(parts: Parts) -> APIBlueprint:
     def put_case(path: received.CasePath, body: received.CaseIn) -> Response:
         """Submit a case; the same again is 200 and changes nothing"""
         case = received.to_case(path.case_id, body, parts.clock.now())
+        check_before_end(caller(), "visited_at", case.visited_at)
         created = submit_case(parts.database, parts.clock, case, within=caller().sites, by=caller().actor)
         row = show_receipt(parts.database, case.id)
         receipt = out.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
@@ -74,6 +75,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         """
         _check_type(request.mimetype)
         received.check_captured_at(query.captured_at, parts.clock.now())
+        check_before_end(caller(), "captured_at", query.captured_at)
         said = header.upload_length or header.upload_offset + (request.content_length or 0)
         if said > limits.max_bytes:
             raise _too_large(limits.max_bytes, "Upload-Length", f"{said:,} bytes")
@@ -83,6 +85,7 @@ def field_api(parts: Parts) -> APIBlueprint:
                 remedy="Send Upload-Length, the size of the whole photo in bytes.",
             )  # fmt: skip
         data, whole = _body(limits.max_bytes)
+        still_allowed()  # a body can take minutes
         if whole and header.content_digest is not None:
             _check_piece(header.content_digest, data)
         photo = Declaration(
@@ -106,7 +109,9 @@ def field_api(parts: Parts) -> APIBlueprint:
     def _receipt(path: received.PhotoPath, created: bool | None) -> Response:
         row, held, same = photo_state(parts.database, path.case_id, path.photo_id)
         status = 201 if created else 202 if row.state == "uploading" and created is not None else 200
-        response = shown(show.photo(row, held, same, caller().sites), status)
+        who = caller()
+        photo = show.photo(row, held, [], who.sites) if who.only_delivers else show.photo(row, held, same, who.sites)
+        response = shown(photo.model_copy(update={"quality": None}) if who.only_delivers else photo, status)
         response.headers["Upload-Offset"] = str(held)
         return response
 
@@ -123,7 +128,10 @@ def field_api(parts: Parts) -> APIBlueprint:
             parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().actor
         )
         row = show_amendment(parts.database, path.case_id, path.amendment_id)
-        return shown(show.amendment(row), 201 if created else 200)
+        receipt = show.amendment(row)
+        if caller().only_delivers:
+            receipt = receipt.model_copy(update={"before": None, "after": None})
+        return shown(receipt, 201 if created else 200)
 
     @bp.get("/changes", responses=answers({200: out.ChangePage}))
     @allow(Role.FIELD, Role.LAB, Role.ADMIN, reach=Reach.LIST)

@@ -6,7 +6,7 @@ from flask import Response
 from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
-from backend.api.parts import Parts, answers, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, shown
 from backend.auth import Reach, allow
 from backend.services.report_worker import readiness
 from backend.wire import out
@@ -16,7 +16,7 @@ from pallor.release.shelf import Shelf, ShelfEmpty
 def health_api(parts: Parts) -> APIBlueprint:
     """The routes of health."""
     bp = APIBlueprint(
-        "health", __name__, url_prefix="/api/v1/health", abp_tags=[{"name": "health"}], abp_security=[{"token": []}]
+        "health", __name__, url_prefix="/api/v1/health", abp_tags=[{"name": "health"}], abp_security=TOKEN_OR_SESSION
     )
 
     @bp.get("/live", responses=answers({200: out.LiveOut}))

@@ -5,7 +5,7 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import Parts, answers, caller, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
 from backend.auth import Reach, allow
 from backend.services.read_records import show_lab_result
 from backend.services.submit_lab_result import submit_lab_result
@@ -14,7 +14,7 @@ from backend.wire import out, received
 
 def lab_api(parts: Parts) -> APIBlueprint:
     """The routes of the laboratory."""
-    bp = APIBlueprint("lab", __name__, url_prefix="/api/v1", abp_tags=[{"name": "lab"}], abp_security=[{"token": []}])
+    bp = APIBlueprint("lab", __name__, url_prefix="/api/v1", abp_tags=[{"name": "lab"}], abp_security=TOKEN_OR_SESSION)
 
     @bp.put(
         "/lab-results/<result_id>",

@@ -10,13 +10,14 @@ from sqlalchemy import Row
 from backend.access.actor import parts_of
 from backend.access.enrolment import ShownKey, qr_svg, root_for
 from backend.access.roles import DeviceKind, Role
-from backend.api.parts import Parts, answers, caller, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
 from backend.auth import Reach, allow, allow_anyone
 from backend.services import manage_devices, manage_people, manage_sites
 from backend.services.enrol_device import enrol_device, make_code
 from backend.services.read_trail import list_trail
 from backend.wire import cursors, office, received
 from pallor.enrolment import Link, shown_code
+from pallor.errors import Unavailable
 
 
 def office_api(parts: Parts) -> APIBlueprint:
@@ -26,7 +27,7 @@ def office_api(parts: Parts) -> APIBlueprint:
         __name__,
         url_prefix="/api/v1",
         abp_tags=[{"name": "office"}],
-        abp_security=[{"token": []}, {"session": []}],
+        abp_security=TOKEN_OR_SESSION,
     )
     database, clock, settings = parts.database, parts.clock, parts.settings
 
@@ -58,17 +59,23 @@ def office_api(parts: Parts) -> APIBlueprint:
     @bp.put("/people/<name>", responses=answers({200: office.PersonPut, 201: office.PersonPut}, 409))
     @allow(Role.ADMIN, reach=Reach.NONE)
     def put_person(path: office.NamePath, body: office.PersonIn) -> Response:
-        """Make an account, which shows its one-time password once, or let it belong to other sites"""
-        role, sites = Role(body.role), frozenset(body.sites)
-        subject = {"oidc_subject": body.oidc_subject}
-        password = manage_people.put_person(database, clock, path.name, role, sites, **subject, by=caller().actor)
+        """Make an account, which shows its one-time password once, or let it belong to other sites
+
+        When its subject at the identity provider changes or is taken away (`unlink_oidc`), the sign-ins by it end.
+        """
+        role, sites, by = Role(body.role), frozenset(body.sites), caller().actor
+        link: dict[str, Any] = {"oidc_subject": body.oidc_subject, "unlink": body.unlink_oidc}
+        password = manage_people.put_person(database, clock, path.name, role, sites, **link, by=by)
         person = dict(_person(manage_people.show_person(database, path.name)))
         return shown(office.PersonPut(**person, one_time_password=password), 201 if password else 200)
 
     @bp.post("/people/<name>/password-reset", responses=answers({200: office.PasswordOut}, 404))
     @allow(Role.ADMIN, reach=Reach.NONE)
     def reset_password(path: office.NamePath, body: office.NothingIn) -> Response:  # noqa: ARG001  read from here
-        """Give somebody a new one-time password; every sign-in of theirs and the second factor end"""
+        """Give somebody a new one-time password; every sign-in of theirs and the second factor end
+
+        Their subject at the identity provider stays: PUT /people/{name} with `unlink_oidc` takes it away.
+        """
         password = manage_people.reset_password(database, clock, path.name, by=caller().actor)
         return shown(office.PasswordOut(one_time_password=password))
 
@@ -99,16 +106,16 @@ def office_api(parts: Parts) -> APIBlueprint:
         manage_devices.confirm_device(database, clock, path.name, body.fingerprint, by=caller().actor)
         return shown(_device(manage_devices.show_device(database, path.name)))
 
-    @bp.post("/enrolment-codes", responses=answers({201: office.CodeOut}, 409))
+    @bp.post("/enrolment-codes", responses=answers({201: office.EnrolmentCodeOut}, 409))
     @allow(Role.ADMIN, reach=Reach.NONE)
-    def post_code(body: office.CodeIn) -> Response:
+    def post_code(body: office.EnrolmentCodeIn) -> Response:
         """Make a code by which one device enrols, once"""
         kind, sites, lasts = DeviceKind(body.kind), frozenset(body.sites), timedelta(minutes=body.minutes)
         root = root_for(kind, settings.root_metadata)
         code = make_code(database, clock, kind, body.device_name, sites, lasts, by=caller().actor)
         link = Link(settings.address, code.text, root)
         said = {"code": shown_code(code.text), "link": str(link), "qr_svg": qr_svg(link)}
-        return shown(office.CodeOut(**said, expires_at=code.expires_at), 201)
+        return shown(office.EnrolmentCodeOut(**said, expires_at=code.expires_at), 201)
 
     @bp.get("/audit", responses=answers({200: office.TrailPage}))
     @allow(Role.ADMIN, reach=Reach.NONE)
@@ -133,7 +140,11 @@ def enrolment_api(parts: Parts) -> APIBlueprint:
         address = request.remote_addr or ""
         parts.throttle.attempt("enrol", address)
         lifetime = timedelta(days=parts.settings.device_token_days)
-        device = enrol_device(parts.database, parts.clock, body.code, _key(body), lifetime)
+        try:
+            device = enrol_device(parts.database, parts.clock, body.code, _key(body), lifetime)
+        except Unavailable:
+            parts.throttle.take_back("enrol", address)
+            raise
         parts.throttle.forgive("enrol", address)  # a clinic enrols many phones from behind one address
         return shown(
             office.EnrolmentOut(
@@ -183,6 +194,6 @@ def _device(machine: manage_devices.Machine) -> office.DeviceOut:
 
 
 def _trail_row(row: Row[Any]) -> office.TrailRowOut:
-    person, device = parts_of(row.actor)
+    person, device, claimed = parts_of(row.actor)
     kept = {name: row._mapping[name] for name in office.TrailRowOut.model_fields if name in row._mapping}
-    return office.TrailRowOut(**kept, person=person, device=device)
+    return office.TrailRowOut(**kept, person=person, device=device, claimed=claimed)

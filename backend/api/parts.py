@@ -15,6 +15,7 @@ from pallor.clock import Clock
 from pallor.store.port import ObjectStore
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+TOKEN_OR_SESSION: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 _ALWAYS = (401, 403, 413, 422, 503)
 
 
@@ -33,6 +34,11 @@ class Parts:
 def caller() -> Caller:
     """Who sent the request that is being answered; ``app`` has checked them against the route's rule."""
     return cast(Caller, g.caller)
+
+
+def still_allowed() -> None:
+    """Ask again whether the caller may, after something that took its time: they may have been put out meanwhile."""
+    g.ask_again()
 
 
 def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:

@@ -5,8 +5,8 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import Parts, answers, caller, shown
-from backend.auth import Reach, allow
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
+from backend.auth import Reach, allow, check_before_end
 from backend.services.erase import erase_subject, list_erasures, show_erasure
 from backend.services.record_consent import record_consent, show_statement
 from backend.wire import cursors, received, rights
@@ -15,7 +15,7 @@ from backend.wire import cursors, received, rights
 def rights_api(parts: Parts) -> APIBlueprint:
     """The routes of consent and erasure."""
     bp = APIBlueprint(
-        "rights", __name__, url_prefix="/api/v1", abp_tags=[{"name": "rights"}], abp_security=[{"token": []}]
+        "rights", __name__, url_prefix="/api/v1", abp_tags=[{"name": "rights"}], abp_security=TOKEN_OR_SESSION
     )
     table = parts.settings.label_table
 
@@ -31,6 +31,7 @@ def rights_api(parts: Parts) -> APIBlueprint:
         Without consent to training, which withdrawing care withdraws too, no label of theirs teaches a model.
         """
         said = rights.to_consent(body, parts.clock.now())
+        check_before_end(caller(), "at", said.at)
         created = record_consent(
             parts.database, parts.clock, path.case_id, path.consent_id, body.purpose, said, table,
             given=body.given, by=caller().actor,

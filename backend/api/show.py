@@ -46,7 +46,7 @@ def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
         received_at=view.row.received_at,
         amended=view.amended,
         status=view.status,
-        advice=out.AdviceOut.of(view.advice),
+        advice=out.AdviceOut.of(view.advice, practice=view.practice),
         photos=[photo(row, row.bytes if row.received_at else 0, others, within) for row, others in view.photos],
         label=label(view.label) if view.label else None,
         warnings=warnings,
@@ -94,6 +94,7 @@ def lab_result(row: Row[Any]) -> out.LabResultOut:
     return out.LabResultOut(
         result_id=row.id,
         case_id=row.case_id,
+        practice=row.practice,
         hb_value=row.value,
         hb_unit=row.unit,
         hb_g_per_l=row.g_per_l,

@@ -87,6 +87,7 @@ people = Table(
     Column("name", String(32), nullable=False, unique=True),  # what they sign in with; no name of a person
     Column("role", String(16), nullable=False),
     Column("state", String(16), nullable=False),  # active | disabled
+    Column("ended_at", Moment),  # when it was disabled
     Column("password_hash", String(256)),
     Column("one_time_until", Moment),  # the password was given by another and must be changed; until then it works
     Column("totp_secret", String(64)),
@@ -422,4 +423,13 @@ object_deletions = Table(  # objects to take away once nothing refers to them (o
     metadata,
     Column("key", String(512), primary_key=True),
     Column("asked_at", Moment, nullable=False),
+)
+
+object_claims = Table(  # objects that somebody is about to store: until then nobody can say that one has gone
+    "object_claims",
+    metadata,
+    _id(),
+    Column("key", String(512), nullable=False),
+    Column("until", Moment, nullable=False),  # whoever claimed it has ended without a word
+    Index(None, "key"),
 )

@@ -22,7 +22,7 @@ _STATES = {
 _SAID = {
     DeviceState.RETIRED: "is retired: it delivers what it had sealed, and people sign in on another",
     DeviceState.STOLEN: "counts as stolen: nothing is accepted from it; see in device-list when it has wiped itself",
-    DeviceState.ACTIVE: "is in use again; people sign in on it anew",
+    DeviceState.ACTIVE: "is in use again; people who used it sign in anew",
 }
 _HERE_ALONE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")  # noqa: S104  addresses that lead to oneself
 

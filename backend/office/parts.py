@@ -25,7 +25,9 @@ def open_database(settings: DatabaseSettings) -> Database:
 
 def takes_sites(command: argparse.ArgumentParser) -> None:
     """Let a command be told sites, one by one."""
-    command.add_argument("--site", action="append", default=[], help="a site they belong to; may be given again")
+    command.add_argument(
+        "--site", action="append", default=[], help="a site it, or whoever it is, belongs to; may be given again"
+    )
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -13,7 +13,7 @@ from backend.services.manage_people import (
     reset_password,
     set_person_state,
 )
-from backend.services.manage_sites import list_sites, put_site
+from backend.services.manage_sites import list_sites, put_site, show_site
 from backend.settings import DatabaseSettings
 from pallor.clock import SystemClock
 from pallor.settings import whole
@@ -21,20 +21,23 @@ from pallor.settings import whole
 
 def add_commands(command: AddCommand) -> None:
     """Declare the commands of this module."""
-    site = command("site-add", _put_site, "make a site, or change how long it keeps cases")
+    site = command("site-add", _add_site, "make a site")
     site.add_argument("code", help="lower-case letters, digits and hyphens, such as kumasi-1")
     site.add_argument("--practice", action="store_true", help="its cases teach people and never count; fixed for ever")
     site.add_argument(
-        "--retention-days",
-        type=argument(whole(1)),
-        help="cases older than this are erased; left out, they are kept from now on",
+        "--retention-days", type=argument(whole(1)), help="erase cases so many days after they arrived (default: never)"
     )
+    keep = command("site-keep", _keep, "change how long a site keeps cases; the sweeper looks every hour")
+    keep.add_argument("code", help="the site's code")
+    keep.add_argument("days", type=_days, metavar="DAYS|for-ever", help="counted from when a case arrived")
     command("site-list", _list_sites, "every site, and how long it keeps cases")
     first = command("first-admin", _first_admin, "make the first administrator's account and print its first password")
     first.add_argument("name", help="what they sign in with; letters of an office, not of a person, such as admin-1")
     person = command("person-add", _add_person, "make an account and print its first password, once")
     person.add_argument("name", help="what they sign in with, for ever: a staff code such as nurse-12, no real name")
-    person.add_argument("role", choices=[role.value for role in ROLES_OF_PEOPLE], help="for ever, too")
+    person.add_argument(
+        "role", choices=[role.value for role in ROLES_OF_PEOPLE], help="for ever, too; an admin takes no site"
+    )
     takes_sites(person)
     command("person-list", _list_people, "every account, with its sites and what it still has to do")
     move = command("person-move", _move_person, "let somebody belong to these sites and to no others, from now on")
@@ -46,10 +49,27 @@ def add_commands(command: AddCommand) -> None:
         one.add_argument("name", help="the account's")
 
 
-def _put_site(settings: DatabaseSettings, options: argparse.Namespace) -> int:
+def _add_site(settings: DatabaseSettings, options: argparse.Namespace) -> int:
+    database, code = open_database(settings), options.code
+    if code in {site.code for site in list_sites(database)}:
+        there = show_site(database, code)
+        days = there.retention_days if options.retention_days is None else options.retention_days
+        put_site(database, SystemClock(), code, practice=options.practice, retention_days=days, by=OPERATOR)
+        print(f"{code} was there already; {_what_it_keeps(days, there.retention_days)}")
+        return 0
     facts = {"practice": options.practice, "retention_days": options.retention_days}
-    new = put_site(open_database(settings), SystemClock(), options.code, **facts, by=OPERATOR)
-    print(f"{options.code} is {'made' if new else 'as you say'}")
+    put_site(database, SystemClock(), code, **facts, by=OPERATOR)
+    print(f"{code} is made; {_what_it_keeps(options.retention_days, options.retention_days)}")
+    return 0
+
+
+def _keep(settings: DatabaseSettings, options: argparse.Namespace) -> int:
+    database = open_database(settings)
+    there = show_site(database, options.code)
+    put_site(
+        database, SystemClock(), options.code, practice=there.practice, retention_days=options.days, by=OPERATOR
+    )  # fmt: skip
+    print(f"{options.code}: {_what_it_keeps(options.days, there.retention_days)}")
     return 0
 
 
@@ -111,6 +131,14 @@ def _print_password(name: str, password: str) -> None:
     """The password is the last word, and alone on its line."""
     print(f"{name} signs in with this password within {ONE_TIME_LASTS.days} days and then chooses another:")
     print(password)
+
+
+def _days(text: str) -> int | None:
+    return None if text == "for-ever" else argument(whole(1))(text)
+
+
+def _what_it_keeps(days: int | None, before: int | None) -> str:
+    return f"it keeps cases {_kept(days)}" + ("" if days == before else f" (was: {_kept(before)})")
 
 
 def _kept(days: int | None) -> str:

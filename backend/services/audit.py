@@ -4,23 +4,30 @@ What changed lies in a table of its own under a salted digest: erasing it, and t
 and tells nothing. Which rows lost it stands in the row of the erasure: values that are missing without one were taken.
 """
 
+import json
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Row, select, update
+from sqlalchemy import Connection, Row, Select, Text, cast, func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from backend.access.actor import parts_of
 from backend.db.engine import Database
 from backend.db.tables import audit, audit_head, audit_values
 from pallor.clock import Clock, utc_text
-from pallor.digest import digest_of
+from pallor.digest import canonical_json, digest_of
 from pallor.errors import Untrusted
 
 ERASURE = "subject.erase"  # the action whose row says which values are gone ...
 ERASED_VALUES = "erased_values_of"  # ... under this name: the numbers of their rows
 
+# What the hand of somebody who is not this program leaves where SQLite takes anything: no moment, no JSON, no text.
+_UNREADABLE = (ValueError, TypeError, LookupError, RecursionError, DBAPIError)
+
 _BEGINNING = digest_of("the beginning of the audit trail")
+_NOTE_CHANGED = "the note of which row is the newest was changed by hand"
 
 
 class AuditBroken(Untrusted):
@@ -79,8 +86,8 @@ def verify_audit(database: Database, noted: tuple[int, str] | None = None) -> tu
     missing: set[int] = set()  # rows whose values are gone, until an erasure says that it took them
     found = noted is None or noted == (seq, previous)
     with database.read() as connection:
-        with _rows(connection) as rows:
-            for row in rows:
+        for row in read_trail(connection, _trail(cast(audit_values.c.content, Text).label("spelled"))):
+            with _named(row.seq):
                 _check(row, seq + 1, previous)
                 seq, previous = row.seq, row.digest
                 found = found or (seq, previous) == noted
@@ -88,10 +95,18 @@ def verify_audit(database: Database, noted: tuple[int, str] | None = None) -> tu
                     missing.add(seq)
                 if row.action == ERASURE:
                     missing -= _erased_by(row, missing)
-        heads = [(head.seq, head.digest) for head in connection.execute(select(audit_head))]
+        with _translated(f"{_NOTE_CHANGED}, it cannot be read"):
+            heads = [(head.seq, head.digest) for head in connection.execute(select(audit_head))]
+        alone = connection.scalar(
+            select(func.min(audit_values.c.seq)).outerjoin_from(audit_values, audit).where(audit.c.seq.is_(None))
+        )
     _check_end(heads, seq, previous)
+    if alone is not None:
+        raise AuditBroken(f"what row {alone} would say was changed was put in by hand: there is no row {alone}")
     if missing:
         raise AuditBroken(f"what row {min(missing)} says was changed is gone, and no erasure on the trail took it")
+    if noted is not None and noted[0] > seq:
+        raise AuditBroken(f"row {noted[0]} was noted, and there are only {seq} rows: the trail was cut, or put back")
     if noted is not None and not found:
         raise AuditBroken(f"row {noted[0]} is not the one that was noted: the trail was written anew, or put back")
     return seq, previous
@@ -99,16 +114,49 @@ def verify_audit(database: Database, noted: tuple[int, str] | None = None) -> tu
 
 def export_audit(database: Database) -> Iterator[dict[str, Any]]:
     """Every row with what changed, ``None`` where that was erased; ``actor`` as the digest has it, and its parts."""
-    with database.read() as connection, _rows(connection) as rows:
-        for row in rows:
-            person, device = parts_of(row.actor)
-            yield {**row._mapping, "at": utc_text(row.at), "person": person, "device": device}
+    with database.read() as connection:
+        for row in read_trail(connection, _trail()):
+            check_readable(row)
+            person, device, claimed = parts_of(row.actor)
+            yield {**row._mapping, "at": utc_text(row.at), "person": person, "device": device, "claimed": claimed}
 
 
-def _rows(connection: Connection) -> CursorResult[Any]:
-    """The trail, a piece at a time: it grows for ever."""
-    joined = select(audit, audit_values.c.salt, audit_values.c.content).outerjoin(audit_values).order_by(audit.c.seq)
-    return connection.execution_options(yield_per=1000).execute(joined)
+def erased_rows(database: Database) -> int:
+    """How many rows lost what they said was changed; after ``verify_audit``, to erasures alone."""
+    with database.read() as connection:
+        return connection.execute(
+            _trail().order_by(None).with_only_columns(func.count()).where(audit_values.c.seq.is_(None))
+        ).scalar_one()
+
+
+def read_trail(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
+    """What a query over the trail finds, a piece at a time: it grows for ever. The query is in the trail's order.
+
+    Raises:
+        AuditBroken: naming the row that cannot be read.
+    """
+    last = None
+    try:
+        with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+            for row in rows:
+                yield row
+                last = row.seq
+    except _UNREADABLE:  # somewhere in a piece: one by one, what comes before it is still read
+        rest = query if last is None else query.where(audit.c.seq > last)
+        for seq in connection.scalars(rest.with_only_columns(audit.c.seq)).all():
+            with _named(seq):
+                yield connection.execute(query.where(audit.c.seq == seq)).one()
+
+
+def check_readable(row: Row[Any]) -> None:
+    """Raise ``AuditBroken`` for a row that holds what no JSON can show."""
+    with _named(row.seq):
+        canonical_json({**row._mapping, "at": utc_text(row.at), "actor": parts_of(row.actor)})
+
+
+def _trail(*more: Any) -> Select[Any]:
+    columns = (audit, audit_values.c.salt, audit_values.c.content, *more)
+    return select(*columns).outerjoin(audit_values).order_by(audit.c.seq)
 
 
 def _check(row: Row[Any], seq: int, previous: str) -> None:
@@ -118,7 +166,8 @@ def _check(row: Row[Any], seq: int, previous: str) -> None:
         raise AuditBroken(f"row {seq} does not follow from row {seq - 1}: one of them was put in by hand")
     if row.digest != _digest({c.name: row._mapping[c.name] for c in audit.columns if c.name != "digest"}):
         raise AuditBroken(f"row {seq} was changed by hand")
-    if row.salt is not None and row.values_digest != _values_digest(row.salt, row.content):
+    told = row.values_digest == _values_digest(row.salt, row.content)
+    if row.salt is not None and not (told and row.spelled == json.dumps(row.content)):  # a key said twice is read once
         raise AuditBroken(f"what row {seq} says was changed was itself changed by hand")
 
 
@@ -140,7 +189,23 @@ def _check_end(heads: list[tuple[int, str]], seq: int, digest: str) -> None:
         raise AuditBroken(
             f"the trail ends at row {seq}, row {noted} was noted as the newest: rows are missing at its end"
         )
-    raise AuditBroken(f"the note of which row is the newest was changed by hand: the trail ends at row {seq}")
+    raise AuditBroken(f"{_NOTE_CHANGED}: the trail ends at row {seq}")
+
+
+@contextmanager
+def _named(seq: int) -> Iterator[None]:
+    with _translated(f"row {seq} was changed by hand: it cannot be read"):
+        yield
+
+
+@contextmanager
+def _translated(words: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        if isinstance(error, DBAPIError) and "decode" not in str(error.orig):
+            raise  # the database does not answer
+        raise AuditBroken(words) from None  # the error's own words hold what stands there
 
 
 def _values_digest(salt: str, content: Any) -> str | None:

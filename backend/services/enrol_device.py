@@ -111,7 +111,7 @@ def enrol_device(database: Database, clock: Clock, typed: str, key: ShownKey | N
         row = _take(tx, clock, kept)
         kind, name, sites = DeviceKind(row.kind), str(row.device_name), frozenset(row.sites)
         facts = _facts(kind, key, code)
-        device_id = make_device(tx, clock, name, kind, sites, by=name, **facts)
+        device_id = make_device(tx, clock, name, kind, sites, by=name, made_by=row.made_by, **facts)
         write_audit(tx, clock, name, "enrolment-code.use", row.id, new={"device_id": device_id})
         issued = issue_token(tx, clock, lifetime, device_id=device_id)
     return Enrolled(issued.token, name, kind, tuple(sorted(sites)))

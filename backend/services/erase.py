@@ -2,7 +2,7 @@
 that something was erased remains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, update
@@ -31,7 +31,7 @@ from backend.db.tables import (
 from backend.services.audit import ERASED_VALUES, ERASURE, write_audit
 from backend.services.derive_label import derive_label, label_key
 from backend.services.manage_sites import check_sites
-from backend.services.records import note_change
+from backend.services.records import IdTaken, note_change
 from backend.services.take_away import ask_to_take_away
 from backend.services.take_in_photo import image_key
 from pallor.clock import Clock
@@ -49,11 +49,15 @@ def erase_subject(
 
     Raises:
         SiteUnknown, SubjectUnknown
+        IdTaken: this erasure was asked for at another site, or for another reason.
     """
-    theirs = (cases.c.site == site) & (cases.c.subject_code == subject_code)
+    theirs = (cases.c.site == site) & (cases.c.subject_code == subject_code.upper())
     with database.write() as tx:
-        if tx.execute(select(erasures.c.id).where(erasures.c.id == erasure_id)).first():
-            return False  # of whom it was is not known any more, so it cannot be compared
+        there = tx.execute(select(erasures).where(erasures.c.id == erasure_id)).first()
+        if there is not None:  # of whom it was is not known any more; what is known must agree
+            if (there.site, there.cause) != (site, cause):
+                raise IdTaken("erasure_id", erasure_id)
+            return False
         check_sites(tx, frozenset({site}), "site")
         case_ids = list(tx.execute(select(cases.c.id).where(theirs)).scalars())
         if not case_ids:
@@ -116,15 +120,16 @@ def erase_cases(
         derive_label(tx, clock, case_id, table, by=by)
 
 
-def finish_erasures(database: Database, clock: Clock) -> int:
+def finish_erasures(database: Database, clock: Clock, nothing_queued: Callable[[], bool]) -> int:
     """Once the objects of an erasure have gone, take what lingers out of the database's files; how many are done.
 
-    While somebody's reading holds those files, nothing is done, and the next round tries again.
+    While somebody's reading holds those files, or a queue holds messages, which may be about whoever was erased,
+    nothing is done, and the next round tries again.
     """
     left = select(object_deletions.c.key).where(object_deletions.c.asked_at <= erasures.c.asked_at).exists()
     with database.read() as connection:
         ready = list(connection.execute(select(erasures.c.id).where(erasures.c.done_at.is_(None), ~left)).scalars())
-    if not ready or not database.scrub():
+    if not ready or not nothing_queued() or not database.scrub():
         return 0
     with database.write() as tx:
         tx.execute(update(erasures).where(erasures.c.id.in_(ready)).values(done_at=clock.now()))

@@ -71,11 +71,11 @@ def add_device(
 def make_device(
     tx: Connection, clock: Clock, name: str, kind: DeviceKind, sites: frozenset[str], *, by: str, **facts: Any
 ) -> str:
-    """Put a device on record; its id. ``facts``: more columns, such as a node's public key."""
+    """Put a device on record; its id. ``facts``: more columns, such as a node's public key, or who made its code."""
     check_new_device(tx, name, kind, sites)
     device_id, said = new_id(), {"name": name, "kind": kind.value}
     stamp = {"made_at": clock.now(), "made_by": by, "state": DeviceState.ACTIVE.value}
-    tx.execute(devices.insert().values(id=device_id, **said, **stamp, **facts))
+    tx.execute(devices.insert().values(id=device_id, **said, **(stamp | facts)))
     for site in sorted(sites):
         tx.execute(device_sites.insert().values(device_id=device_id, site=site))
     fingerprint = {"fingerprint": facts["fingerprint"]} if "fingerprint" in facts else {}
@@ -125,7 +125,9 @@ def set_device_state(database: Database, clock: Clock, name: str, state: DeviceS
         tx.execute(update(devices).where(devices.c.id == row.id).values(state=state.value, ended_at=ended_at))
         if state is not DeviceState.ACTIVE:
             revoke_tokens(tx, clock, (tokens.c.device_id == row.id) & tokens.c.person_id.is_not(None))
-        write_audit(tx, clock, by, "device.state", row.id, old={"state": row.state}, new={"state": state.value})
+        write_audit(
+            tx, clock, by, "device.state", row.id, old={"state": row.state}, new={"name": name, "state": state.value}
+        )
 
 
 def confirm_device(database: Database, clock: Clock, name: str, fingerprint: str, *, by: str) -> None:
@@ -148,7 +150,7 @@ def confirm_device(database: Database, clock: Clock, name: str, fingerprint: str
         alike = hmac.compare_digest(read, row.fingerprint)
         if alike and row.confirmed_at is None:
             tx.execute(update(devices).where(devices.c.id == row.id).values(confirmed_at=clock.now()))
-            write_audit(tx, clock, by, "device.confirm", row.id, new={"fingerprint": read})
+            write_audit(tx, clock, by, "device.confirm", row.id, new={"name": name, "fingerprint": read})
         if not alike:
             write_audit(tx, clock, by, "device.fingerprint-differs", row.id, new={"read": read})
     if not alike:

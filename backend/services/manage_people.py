@@ -102,11 +102,13 @@ def put_person(
     *,
     by: str,
     oidc_subject: str | None = None,
+    unlink: bool = False,
 ) -> str | None:
     """Make an account, or let the one that is there belong to these sites; its one-time password when it is new.
 
     Args:
-        oidc_subject: by what the identity provider knows this person; None leaves it as it is.
+        oidc_subject: by what the identity provider knows this person; None leaves it as it is. unlink: it does not
+            know them any more, or only by ``oidc_subject``. Either way the sign-ins by what was there before end.
 
     Raises:
         NameUnfit, NameTaken, RoleUnfit, RoleFixed, SitesUnfit, SiteUnknown
@@ -121,7 +123,7 @@ def put_person(
             remedy="Make another account under a name of its own, and disable this one if it is not needed any more.",
         )  # fmt: skip
     move_person(database, clock, name, sites, by=by)
-    if oidc_subject is not None:
+    if oidc_subject is not None or unlink:
         _link(database, clock, name, oidc_subject, by=by)
     return None
 
@@ -139,11 +141,15 @@ def move_person(database: Database, clock: Clock, name: str, sites: frozenset[st
         if frozenset(old) != sites:
             tx.execute(delete(person_sites).where(person_sites.c.person_id == row.id))
             _join_sites(tx, row.id, sites)
-            write_audit(tx, clock, by, "person.move", row.id, old={"sites": old}, new={"sites": sorted(sites)})
+            write_audit(
+                tx, clock, by, "person.move", row.id, old={"sites": old}, new={"name": name, "sites": sorted(sites)}
+            )
 
 
 def reset_password(database: Database, clock: Clock, name: str, *, by: str) -> str:
     """Give somebody a new one-time password; the old one, every sign-in and the second factor end.
+
+    By what the identity provider knows them stays: ``put_person`` takes that away.
 
     Raises:
         PersonNotFound
@@ -170,11 +176,13 @@ def set_person_state(database: Database, clock: Clock, name: str, state: PersonS
         row = person_row(tx, name)
         if row.state == state:
             return
-        if state is PersonState.DISABLED:
+        ended_at = clock.now() if state is PersonState.DISABLED else None
+        if ended_at is not None:
             _check_not_last(tx, row)
             revoke_tokens(tx, clock, tokens.c.person_id == row.id)
-        tx.execute(update(people).where(people.c.id == row.id).values(state=state.value))
-        write_audit(tx, clock, by, "person.state", row.id, old={"state": row.state}, new={"state": state.value})
+        tx.execute(update(people).where(people.c.id == row.id).values(state=state.value, ended_at=ended_at))
+        new = {"name": name, "state": state.value}
+        write_audit(tx, clock, by, "person.state", row.id, old={"state": row.state}, new=new)
 
 
 def list_people(database: Database) -> list[Account]:
@@ -240,14 +248,17 @@ def _add(
     write_audit(tx, clock, by, "person.create", person_id, new={**said, "sites": sorted(sites), **linked})
 
 
-def _link(database: Database, clock: Clock, name: str, oidc_subject: str, *, by: str) -> None:
+def _link(database: Database, clock: Clock, name: str, oidc_subject: str | None, *, by: str) -> None:
     with database.write() as tx:
         row = person_row(tx, name)
         if row.oidc_subject == oidc_subject:
             return
-        _check_subject(tx, oidc_subject)
+        if oidc_subject is not None:
+            _check_subject(tx, oidc_subject)
         tx.execute(update(people).where(people.c.id == row.id).values(oidc_subject=oidc_subject))
-        old, new = {"oidc_subject": row.oidc_subject}, {"oidc_subject": oidc_subject}
+        ended = revoke_tokens(tx, clock, (tokens.c.person_id == row.id) & tokens.c.vouched_for.is_(True))
+        old = {"oidc_subject": row.oidc_subject}
+        new = {"name": name, "oidc_subject": oidc_subject, "sign_ins_ended": ended}
         write_audit(tx, clock, by, "person.link", row.id, old=old, new=new)
 
 

@@ -79,7 +79,7 @@ def check_sites(tx: Connection, codes: frozenset[str], field: str = "sites") -> 
     if missing := sorted(codes - known):
         raise SiteUnknown(
             f"no site has the code {missing[0]}", field=field, value=", ".join(missing),
-            remedy="Make the site first: pallor-backend site-add CODE.",
+            remedy="See the list: pallor-backend site-list; a new one is made by site-add.",
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from backend.services.records import case_of, case_row, not_found, standing_resu
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import Standing, standing_consents
 from pallor.advice import Advice, advise
-from pallor.case import Case, Status, status_of
+from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
 from pallor.consent import Purpose
 from pallor.lab import Hb, read_hb
 from pallor.label import label_of
@@ -105,9 +105,15 @@ def list_releases(database: Database) -> list[tuple[str, Manifest]]:
 
 
 def show_lab_result(database: Database, result_id: str) -> Row[Any]:
-    """One laboratory result; raises ``NotFound``."""
+    """One laboratory result, and whether its site is one for ``practice``; raises ``NotFound``."""
+    query = (
+        select(lab_results, sites.c.practice)
+        .join(cases, cases.c.id == lab_results.c.case_id)
+        .join(sites, sites.c.code == cases.c.site)
+        .where(lab_results.c.id == result_id)
+    )
     with database.read() as connection:
-        row = connection.execute(select(lab_results).where(lab_results.c.id == result_id)).first()
+        row = connection.execute(query).first()
     if row is None:
         raise not_found("result_id", result_id, "laboratory result")
     return row
@@ -158,6 +164,8 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
             manifests[prediction.release_id] = None if found is None else Manifest.from_json(found)
         states = [photo.state for photo in photos_of[row.id]]
         refused, waiting = states.count("refused"), states.count("waiting") + states.count("uploading")
+        if refused >= MAX_REFUSED_PHOTOS:
+            waiting = states.count("waiting")  # an upload that broke off must not keep a referred person waiting
         views.append(
             CaseView(
                 row=row,

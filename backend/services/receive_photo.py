@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
 
 from backend.db.engine import Database
 from backend.db.tables import photos, upload_pieces
-from backend.services.records import ContentDiffers, case_row, not_found
+from backend.services.records import ContentDiffers, IdTaken, case_row, not_found
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
@@ -112,6 +112,8 @@ def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: 
     stamp = {"id": photo.photo_id, "state": "uploading", "declared_at": intake.clock.now(), "declared_by": by}
     intake.database.insert_once(tx, photos, declared | stamp)
     row = tx.execute(select(photos).where(photos.c.id == photo.photo_id)).one()
+    if row.case_id != photo.case_id:
+        raise IdTaken("photo_id", photo.photo_id)
     if photo.bytes is None:
         del declared["bytes"]
     differing = [name for name, value in declared.items() if row._mapping[name] != value]

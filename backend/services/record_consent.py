@@ -1,5 +1,6 @@
 """Somebody gives consent later, or withdraws it: each statement is kept, and what follows from it follows at once."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -10,9 +11,9 @@ from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.receive_photo import discard_uploads
 from backend.services.records import ContentDiffers, case_row, note_change
-from backend.services.standing_consents import standing_consents
+from backend.services.standing_consents import first_withdrawn, standing_consents
 from pallor.clock import Clock, utc_text
-from pallor.consent import Consent, Purpose, counts_from
+from pallor.consent import Consent, Purpose, given_from, withdrawn_from
 
 
 def record_consent(
@@ -43,7 +44,11 @@ def record_consent(
             "id": consent_id,
             "site": case.site,
             "subject_code": case.subject_code,
-            "counts_from": counts_from(said.at, now, given=given, first_given=_first_given(tx, case_id, purpose)),
+            "counts_from": (
+                given_from(said.at, now, withdrawn=first_withdrawn(tx, case.site, case.subject_code))
+                if given
+                else withdrawn_from(said.at, now, given=_given_at(tx, case_id))
+            ),
             "recorded_at": now,
             "recorded_by": by,
         }
@@ -67,9 +72,12 @@ def show_statement(database: Database, consent_id: str) -> Row[Any]:
         return connection.execute(select(consents).where(consents.c.id == consent_id)).one()
 
 
-def _first_given(tx: Connection, case_id: str, purpose: Purpose) -> Any:
-    yes = (consents.c.case_id == case_id) & (consents.c.purpose == purpose.value) & consents.c.given
-    return tx.execute(select(func.min(consents.c.counts_from)).where(yes)).scalar()
+def _given_at(tx: Connection, case_id: str) -> datetime:
+    """From when all that was first consented to at a visit counts; care is consented to at every visit."""
+    yes = (consents.c.case_id == case_id) & consents.c.given
+    first = select(func.min(consents.c.counts_from)).where(yes).group_by(consents.c.purpose)
+    latest: datetime = max(tx.execute(first).scalars())
+    return latest
 
 
 def _visits_of(tx: Connection, case: Row[Any]) -> list[str]:

@@ -20,6 +20,16 @@ class CaseErased(Refused):
     """It was erased, and does not come back by being sent again."""
 
 
+class IdTaken(Refused):
+    """The id stands for something elsewhere, of which nothing is told: it may lie at another site."""
+
+    def __init__(self, field: str, id_: str) -> None:
+        super().__init__("this id is taken", field=field, value=id_, remedy="Make a new id, by chance, for each thing.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return IdTaken, (self.field, self.value)
+
+
 class ContentDiffers(Refused):
     """The id is taken by something else: the first to arrive stands, and what differs is named."""
 
@@ -37,7 +47,10 @@ class ContentDiffers(Refused):
 
 def not_found(field: str, id_: str, what: str) -> NotFound:
     return NotFound(
-        f"no {what} with this id", field=field, value=id_, remedy=f"Send the {what} first, or check the id."
+        f"no {what} with this id",
+        field=field,
+        value=id_,
+        remedy="Check the id. It may not have arrived yet, or lie at a site that is not yours.",
     )
 
 
@@ -93,11 +106,14 @@ def put_once(
     """Insert a row whose id the sender made; True when it is new, False when the same is there already.
 
     Raises:
-        ContentDiffers: the id stands for something with another digest.
+        ContentDiffers: the id stands for something of the same case with another digest.
+        IdTaken: it stands for something of another case.
     """
     if database.insert_once(tx, table, row):
         return True
     there = tx.execute(select(table).where(table.c.id == row["id"])).one()
+    if there.case_id != row["case_id"]:
+        raise IdTaken(field, row["id"])
     if there._mapping[digest] != row[digest]:
         shared = [c for c in row if c in there._mapping and not c.startswith(("received_", "made_")) and c != digest]
         raise ContentDiffers(field, row["id"], [c for c in shared if there._mapping[c] != row[c]] or ["content"])

@@ -14,18 +14,22 @@ def report_queue(
 ) -> DeviceState:
     """Keep how many cases a device has not sent; the device's state.
 
+    A stolen device is not heard any more once it has said that it is wiped. The trail holds the first word after the
+    end and that of the wiping: whoever has the phone could write there without end.
+
     Args:
         wiped: it has deleted everything on it; heard from a stolen device alone.
     """
     with database.write() as tx:
         there = tx.execute(select(devices).where(devices.c.id == device_id)).one()
         state = DeviceState(there.state)
-        wiped_at = clock.now() if wiped and state is DeviceState.STOLEN and not there.wiped_at else there.wiped_at
-        new = {"unsent_cases": unsent_cases, "wiped_at": wiped_at}
-        tx.execute(update(devices).where(devices.c.id == device_id).values(**new, unsent_at=clock.now()))
+        if there.wiped_at is not None:
+            return state
+        now, wipes = clock.now(), wiped and state is DeviceState.STOLEN
+        new = {"unsent_cases": unsent_cases, "unsent_at": now, "wiped_at": now if wipes else None}
+        tx.execute(update(devices).where(devices.c.id == device_id).values(**new))
         told = there.unsent_at is not None and there.ended_at is not None and there.unsent_at > there.ended_at
-        same = told and (there.unsent_cases, there.wiped_at) == (unsent_cases, wiped_at)
-        if state is not DeviceState.ACTIVE and not same:
-            said = {"unsent_cases": unsent_cases, "wiped": wiped_at is not None}
+        if state is not DeviceState.ACTIVE and (wipes or not told):
+            said = {"unsent_cases": unsent_cases, "wiped": wipes}
             write_audit(tx, clock, by, "device.last-word", device_id, new=said)
         return state

@@ -23,6 +23,9 @@ class TokenReplaced(Refused):
 def rotate_token(database: Database, clock: Clock, token_id: str, lifetime: timedelta, *, by: str) -> Issued:
     """A token for the same person and device; one that was made before and never used ends.
 
+    Args:
+        lifetime: at most; the successor lasts no longer than its predecessor was granted for.
+
     Raises:
         CookieNotRotated, TokenReplaced
     """
@@ -44,7 +47,8 @@ def rotate_token(database: Database, clock: Clock, token_id: str, lifetime: time
             )
         revoke_tokens(tx, clock, tokens.c.predecessor_id == token_id)
         whose = {"person_id": old.person_id, "device_id": old.device_id}
-        issued = issue_token(tx, clock, lifetime, **whose, predecessor_id=token_id)
+        granted = min(lifetime, old.expires_at - old.made_at)
+        issued = issue_token(tx, clock, granted, **whose, predecessor_id=token_id)
         said = {"instead_of": token_id, "expires_at": utc_text(issued.expires_at)}
         write_audit(tx, clock, by, "token.rotate", issued.token_id, new=said)
         return issued

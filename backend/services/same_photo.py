@@ -13,8 +13,8 @@ from pallor.image.fingerprint import NEAR_BITS, bands, hamming
 
 def warn_of_same_photo(
     database: Database, tx: Connection, clock: Clock, case_id: str, photo_id: str, perceptual: str
-) -> list[str]:
-    """Note every photo of another subject that is the same photograph; the cases that hold one.
+) -> list[tuple[str, str]]:
+    """Note every photo of another subject that is the same photograph; these photos, each after its case.
 
     Where people practise the same photograph is sent again and again: such sites and real ones do not warn each other.
     """
@@ -37,7 +37,7 @@ def warn_of_same_photo(
         for one, two in ((photo_id, other_id), (other_id, photo_id)):
             row = {"photo_id": one, "other_photo_id": two, "bits_apart": apart, "noticed_at": clock.now()}
             database.insert_once(tx, same_photo_warnings, row)
-    return sorted({other for _, other, _ in found} - {case_id})
+    return sorted({(other_case, other_id) for other_id, other_case, _ in found if other_case != case_id})
 
 
 def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

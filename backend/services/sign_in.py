@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Row, select, update
 
 from backend.access.actor import actor, browser
 from backend.access.passwords import PasswordWrong, hashed_anew, password_fits
-from backend.access.roles import ROLES_WITH_SITES, PersonState, Role
+from backend.access.roles import ROLES_WITH_SITES, DeviceState, PersonState, Role
 from backend.access.second_factor import SecondFactorCodeNeeded, step_of
 from backend.db.engine import Database
-from backend.db.tables import device_people, people, person_sites, tokens
+from backend.db.tables import device_people, devices, people, person_sites, tokens
 from backend.services.audit import write_audit
 from backend.services.sessions import Issued, issue_token, revoke_tokens
 from pallor.clock import Clock
@@ -20,6 +20,14 @@ from pallor.errors import Refused
 
 class SiteNotShared(Refused):
     """The person and the phone belong to different sites: together they would reach nothing."""
+
+
+class BrowserNeeded(Refused):
+    """An administrator reaches every site: not by a token that lies on a shared phone for weeks."""
+
+
+class PhoneOut(Refused):
+    """The phone was retired or reported stolen while somebody signed in on it."""
 
 
 class DeviceTokenNeeded(Refused):
@@ -64,7 +72,7 @@ def sign_in(
     Raises:
         PasswordWrong: of a wrong name, password or code, a disabled account or an expired one-time password; which of
             them is not said, and found out in the same time.
-        SecondFactorCodeNeeded, SiteNotShared: the password was right.
+        SecondFactorCodeNeeded, BrowserNeeded, SiteNotShared, PhoneOut: the password was right.
         DoorBusy
     """
     now = clock.now()
@@ -75,6 +83,11 @@ def sign_in(
     if row is None or not fits:
         raise password_wrong()
     step = _second_factor(row, typed.code, now)
+    if phone is not None and row.role == Role.ADMIN:
+        raise BrowserNeeded(
+            "administrators sign in in a browser, not on a phone", field="name", value="(hidden)",
+            remedy="Sign in in a browser; on the phone, sign in by a field account of your own.",
+        )  # fmt: skip
     if not shared:
         raise SiteNotShared(
             "you and this phone belong to different sites", field="name", value="(hidden)",
@@ -96,9 +109,13 @@ def begin_session(
 
     Args:
         shown: what they have shown. vouched_for: it was shown to an identity provider.
+
+    Raises:
+        PhoneOut
     """
     where = None if phone is None else phone.device_id
     if phone is not None:
+        _check_in_use(tx, phone)
         stamp = {"device_id": where, "person_id": person.id, "since": clock.now()}
         database.insert_once(tx, device_people, stamp)
         revoke_tokens(tx, clock, (tokens.c.person_id == person.id) & (tokens.c.device_id == where))
@@ -121,7 +138,8 @@ def standing_password(row: Row[Any] | None, now: datetime) -> str | None:
 def password_wrong() -> PasswordWrong:
     return PasswordWrong(
         "this name, password or code is not right", field="password", value="(hidden)",
-        remedy="Try again; a one-time password lasts 7 days, and an administrator can give you a new one.",
+        remedy="Try again. A code works once: wait for the next. A one-time password lasts 7 days; an administrator "
+        "or whoever has a shell on the server (pallor-backend person-reset), can give you a new one.",
     )  # fmt: skip
 
 
@@ -147,6 +165,16 @@ def _second_factor(row: Row[Any], code: str | None, now: datetime) -> int | None
     if step is None:
         raise password_wrong()
     return step
+
+
+def _check_in_use(tx: Connection, phone: Phone) -> None:
+    """Judged anew where the token is made: what ends a phone ends the tokens on it that are there by then."""
+    state = tx.execute(select(devices.c.state).where(devices.c.id == phone.device_id)).scalar_one()
+    if state != DeviceState.ACTIVE:
+        raise PhoneOut(
+            "this phone has just been retired or reported stolen", field="device", value=phone.name,
+            remedy="Take another phone, or ask an administrator.",
+        )  # fmt: skip
 
 
 def _share_site(connection: Connection, row: Row[Any], phone: Phone) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from backend.db.tables import cases, consents
 from pallor.consent import Purpose, Statement, stands
@@ -39,6 +39,12 @@ def standing_consents(connection: Connection, case_ids: Sequence[str]) -> dict[s
     for row in connection.execute(query):
         said[row.for_case].append(row)
     return {case_id: {purpose: _standing(purpose, rows) for purpose in Purpose} for case_id, rows in said.items()}
+
+
+def first_withdrawn(connection: Connection, site: str, subject_code: str) -> datetime | None:
+    """From when the first withdrawal of a person's counts, whatever of; None when nothing was withdrawn."""
+    theirs = (consents.c.site == site) & (consents.c.subject_code == subject_code)
+    return connection.execute(select(func.min(consents.c.counts_from)).where(theirs, ~consents.c.given)).scalar()
 
 
 def check_care(connection: Connection, case_id: str) -> None:

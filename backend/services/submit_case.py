@@ -5,12 +5,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases, consents, sites
+from backend.db.tables import amendments, cases, consents, sites, tombstones
 from backend.services.audit import write_audit
-from backend.services.records import ContentDiffers, case_row, check_not_erased, note_change
+from backend.services.records import ContentDiffers, IdTaken, case_row, check_not_erased, note_change
+from backend.services.standing_consents import first_withdrawn
 from pallor.case import Case, differences
 from pallor.clock import Clock
-from pallor.consent import counts_from
+from pallor.consent import given_from
 from pallor.errors import Refused
 from pallor.ids import new_id
 
@@ -28,6 +29,7 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
     Raises:
         SiteNotYours: ``case.site`` is none of them.
         ContentDiffers: the id is on record with other facts.
+        IdTaken: it is on record at a site beyond these.
         CaseErased: it was on record, and is not to come back.
     """
     row = {
@@ -41,7 +43,9 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
     }
     with database.write() as tx:
         _check_site(tx, case.site, within)
-        check_not_erased(tx, case.id)
+        check_not_erased(tx, case.id, within)
+        if tx.execute(select(tombstones.c.case_id).where(tombstones.c.case_id == case.id)).first():
+            raise IdTaken("case_id", case.id)
         if database.insert_once(tx, cases, row):
             _record_consents(tx, case, row)
             note_change(tx, clock, "case", case.id, case.id)
@@ -49,7 +53,7 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
             return True
         there = case_row(tx, case.id)
         if within is not None and there.site not in within:  # nothing of another site's case is told
-            raise ContentDiffers("case_id", case.id, ["content"])
+            raise IdTaken("case_id", case.id)
         # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
         if there.submitted_digest != case.digest():
             raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
@@ -58,9 +62,10 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
 
 def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
     who = {"case_id": case.id, "site": case.site, "subject_code": case.subject_code, "recorded_by": row["received_by"]}
+    withdrawn = first_withdrawn(tx, case.site, case.subject_code)
     for purpose, consent in case.consent.given().items():
         said = {"purpose": purpose.value, "given": True, "at": consent.at, "wording": consent.wording}
-        moment = counts_from(consent.at, row["received_at"], given=True)
+        moment = given_from(consent.at, row["received_at"], withdrawn=withdrawn)
         stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
         tx.execute(consents.insert().values(said | who | stamp))
 

@@ -84,7 +84,8 @@ def _check_superseded(tx: Connection, result: LabResult) -> None:
     old = tx.execute(select(lab_results.c.case_id).where(lab_results.c.id == result.supersedes)).scalar()
     taken = tx.execute(select(lab_results.c.id).where(lab_results.c.supersedes == result.supersedes)).scalar()
     if old != result.case_id or taken is not None:
-        why = f"it is corrected already, by {taken}" if taken else "there is no such result of this case"
+        known = old == result.case_id and taken is not None
+        why = f"it is corrected already, by {taken}" if known else "there is no such result of this case"
         raise CannotSupersede(
             why, field="supersedes", value=result.supersedes,
             remedy="Name the newest result of the case, or none.",

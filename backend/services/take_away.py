@@ -1,16 +1,23 @@
-"""Objects go when nothing refers to them any more: noted with what was erased, taken away by the sweeper."""
+"""Objects go when nothing refers to them any more: noted with what was erased, taken away by the sweeper.
+
+Whoever stores a photo claims its object first. While a claim is open the object may be yet to come, whoever was erased
+meanwhile, so it is not taken away and no erasure that waits for it is done.
+"""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from sqlalchemy import Connection, delete, select
 
 from backend.db.engine import Database
-from backend.db.tables import labels, object_deletions, photos
+from backend.db.tables import labels, object_claims, object_deletions, photos
+from pallor.clock import Clock
+from pallor.ids import new_id
 from pallor.store.port import ObjectStore
 
 _BATCH = 500
+_CLAIM = timedelta(minutes=15)  # a store that takes longer over one photo has given up long before
 
 
 def ask_to_take_away(database: Database, tx: Connection, now: datetime, keys: Iterable[str]) -> None:
@@ -19,24 +26,54 @@ def ask_to_take_away(database: Database, tx: Connection, now: datetime, keys: It
         database.insert_once(tx, object_deletions, {"key": key, "asked_at": now})
 
 
-def take_away_objects(database: Database, store: ObjectStore) -> int:
+def begin_claim(tx: Connection, now: datetime, key: str) -> str:
+    """Say that an object is about to be stored; the claim's id, with which it ends."""
+    claim_id = new_id()
+    tx.execute(object_claims.insert().values(id=claim_id, key=key, until=now + _CLAIM))
+    return claim_id
+
+
+def end_claim(tx: Connection, claim_id: str) -> None:
+    """The object is stored, and what refers to it, if anything does, is written down in the same transaction."""
+    tx.execute(delete(object_claims).where(object_claims.c.id == claim_id))
+
+
+def take_away_objects(database: Database, store: ObjectStore, clock: Clock) -> int:
     """Take away what was asked for and nothing refers to; how many questions were settled.
 
     Raises:
         StoreUnavailable: the rest is tried again in the next round.
     """
-    oldest = select(object_deletions.c.key).order_by(object_deletions.c.asked_at, object_deletions.c.key).limit(_BATCH)
+    _end_old_claims(database, clock.now())
+    claimed = select(object_claims.c.id).where(object_claims.c.key == object_deletions.c.key).exists()
+    oldest = select(object_deletions.c.key).where(~claimed).order_by(object_deletions.c.asked_at).limit(_BATCH)
+    settled = 0
     with database.read() as connection:
         keys = list(connection.execute(oldest).scalars())
     for key in keys:
         store.has(key)  # a store that is away shows here, where nobody waits for this transaction
-        # One transaction around both: a photo that claims the same object does so before this, and then the object
+        # One transaction around it all: a photo that claims the same object does so before this, and then the object
         # stays, or after it, and then stores it anew.
         with database.write() as tx:
+            if tx.execute(select(object_claims.c.id).where(object_claims.c.key == key)).first():
+                continue
             if not _referred_to(tx, key):
                 store.delete(key)
             tx.execute(delete(object_deletions).where(object_deletions.c.key == key))
-    return len(keys)
+            settled += 1
+    return settled
+
+
+def _end_old_claims(database: Database, now: datetime) -> None:
+    """Ask about the objects of processes that ended between storing one and writing down what refers to it."""
+    old = select(object_claims.c.id, object_claims.c.key).where(object_claims.c.until < now)
+    with database.read() as connection:
+        if connection.execute(old).first() is None:
+            return
+    with database.write() as tx:
+        found = tx.execute(old).all()
+        ask_to_take_away(database, tx, now, [row.key for row in found])
+        tx.execute(delete(object_claims).where(object_claims.c.until < now))
 
 
 def _referred_to(tx: Connection, key: str) -> bool:

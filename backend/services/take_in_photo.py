@@ -14,7 +14,7 @@ from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import note_change
 from backend.services.same_photo import warn_of_same_photo
-from backend.services.take_away import ask_to_take_away
+from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
 from pallor.errors import Refused
@@ -83,10 +83,12 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
         _forget(intake.database, photo.photo_id)
         raise
     stored_sha256 = sha256_of(stored)
-    if not _claim(intake.database, photo.photo_id, stored_sha256):
+    claim_id = _claim(intake, photo.photo_id, stored_sha256)
+    if claim_id is None:
         return False
     intake.store.put(image_key(stored_sha256), stored)
     with intake.database.write() as tx:
+        end_claim(tx, claim_id)
         if not _record(intake, tx, photo, stored_sha256, perceptual, quality, by):
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
             ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(stored_sha256)])
@@ -124,15 +126,17 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
         )  # fmt: skip
 
 
-def _claim(database: Database, photo_id: str, stored_sha256: str) -> bool:
-    """Say before it is stored which object the photo will refer to; False when it is no longer uploading.
+def _claim(intake: Intake, photo_id: str, stored_sha256: str) -> str | None:
+    """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
 
     From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
-    knows which object to take away, however this process ends.
+    knows which object to take away, and that it may be yet to come, however this process ends.
     """
     unseen = (photos.c.id == photo_id) & (photos.c.state == "uploading")
-    with database.write() as tx:
-        return tx.execute(update(photos).where(unseen).values(stored_sha256=stored_sha256)).rowcount > 0
+    with intake.database.write() as tx:
+        if tx.execute(update(photos).where(unseen).values(stored_sha256=stored_sha256)).rowcount == 0:
+            return None
+        return begin_claim(tx, intake.clock.now(), image_key(stored_sha256))
 
 
 def _record(
@@ -166,9 +170,9 @@ def _record(
     warned = []
     if perceptual is not None:
         warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, perceptual)
-    for case_id in warned:
-        note_change(tx, intake.clock, "photo", photo.photo_id, case_id)
-    for case_id in (*warned, photo.case_id):
+    for case_id, photo_id in warned:  # each hears of its own photo: this one may be of a site that it cannot see
+        note_change(tx, intake.clock, "photo", photo_id, case_id)
+    for case_id in (*sorted({case_id for case_id, _ in warned}), photo.case_id):
         derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
     return True
 

@@ -65,7 +65,7 @@ class SecondFactorOut(Wire):
     qr_svg: str = Field(description="The same, to be photographed by the app")
 
 
-class CodeIn(Wire):
+class SecondFactorCodeIn(Wire):
     code: _Code
 
 

@@ -41,6 +41,9 @@ class PersonIn(Wire):
     oidc_subject: Plain | None = Field(
         default=None, min_length=1, max_length=255, description="`sub` at the identity provider; null changes nothing"
     )
+    unlink_oidc: StrictBool = Field(
+        default=False, description="Take the `sub` that is there away; `oidc_subject` takes its place, if there is one"
+    )
 
 
 class PersonStateIn(Wire):
@@ -59,7 +62,7 @@ class ConfirmationIn(Wire):
     fingerprint: StrictStr = Field(max_length=200, description="As it was read off the node, in groups or not")
 
 
-class CodeIn(Wire):
+class EnrolmentCodeIn(Wire):
     kind: Literal["phone", "lab-system", "trainer", "node"]
     device_name: _Name
     sites: _Sites = Field(default=[], description="None for a trainer")
@@ -133,7 +136,7 @@ class DevicePage(Wire):
     items: list[DeviceOut]
 
 
-class CodeOut(Wire):
+class EnrolmentCodeOut(Wire):
     """Shown now and never again."""
 
     code: str
@@ -156,6 +159,7 @@ class TrailRowOut(Wire):
     at: Moment
     person: str | None
     device: str = Field(description="Or the process: worker, operator")
+    claimed: bool = Field(description="The person is a locked phone's word; nobody was signed in")
     action: str
     entity_id: str
     case_id: str | None

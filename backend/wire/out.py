@@ -17,8 +17,9 @@ class AdviceOut(Wire):
     reasons: list[str]
 
     @classmethod
-    def of(cls, advice: Advice) -> "AdviceOut":
-        return cls(code=advice.code, words=advice.words, reasons=list(advice.reasons))
+    def of(cls, advice: Advice, *, practice: bool) -> "AdviceOut":
+        words = f"Practice, nobody is treated by this. {advice.words}" if practice else advice.words
+        return cls(code=advice.code, words=words, reasons=list(advice.reasons))
 
 
 class SubjectOut(Wire):
@@ -113,6 +114,7 @@ class CaseReceipt(Wire):
 class LabResultOut(Wire):
     result_id: Id
     case_id: Id
+    practice: bool = Field(description="Of a practice site: it never counts")
     hb_value: str
     hb_unit: str
     hb_g_per_l: str
@@ -128,8 +130,8 @@ class AmendmentOut(Wire):
     amendment_id: Id
     case_id: Id
     changes: dict[str, Any]
-    before: dict[str, Any]
-    after: dict[str, Any]
+    before: dict[str, Any] | None = Field(description="null for a phone that only delivers")
+    after: dict[str, Any] | None
     reason: str
     made_at: Moment
     made_by: str

@@ -256,17 +256,19 @@ def check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
         )  # fmt: skip
 
 
-def to_sealed_at(header: str | None) -> datetime | None:
-    """When the device sealed what it sends, by its own clock; raises ``SealedAtUnreadable``."""
+def to_sealed_at(header: str | None, now: datetime) -> datetime | None:
+    """When the device sealed what it sends, by its own clock; raises ``SealedAtUnreadable`` or ``MomentInFuture``."""
     if header is None:
         return None
     try:
-        return parse_utc(header.strip())
+        sealed_at = parse_utc(header.strip())
     except ValueError as error:
         raise SealedAtUnreadable(
             "not a moment", field="Sealed-At", value=header,
             remedy="Send RFC 3339 with its offset, such as 2026-11-21T08:00:00Z.",
         ) from error  # fmt: skip
+    check_not_ahead("Sealed-At", sealed_at, now)
+    return sealed_at
 
 
 def to_sha256(header: str, field: str) -> str:

@@ -9,7 +9,8 @@ from backend.wire.fields import Id, Moment, Sha256, Site, Wire
 from backend.wire.received import Wording, check_not_ahead
 from pallor.consent import Consent, Purpose
 
-Cause = Literal["withdrawn", "request", "retention", "mistake"]
+Reason = Literal["withdrawn", "request", "mistake"]
+Cause = Literal["withdrawn", "request", "mistake", "retention"]  # the last is the sweeper's
 
 
 class ConsentPath(Wire):
@@ -46,7 +47,7 @@ class ErasureIn(Wire):
     subject_code: StrictStr = Field(
         min_length=1, max_length=64, description="The code on the person's card", examples=["A-017"]
     )
-    reason: Cause = Field(description="Of a list, since it stays on record")
+    reason: Reason = Field(description="Of a list, since it stays on record")
 
 
 class ErasureOut(Wire):

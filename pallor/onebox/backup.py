@@ -10,11 +10,13 @@ digests.json          size and digest of all the others; the last, so that a fil
 Photos are compressed already, and a release's model hardly gets smaller: the tar is not compressed.
 """
 
+import fcntl
 import hashlib
 import io
 import os
 import shutil
 import sqlite3
+import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -36,6 +38,8 @@ FORMAT = 1
 FACTS, DATABASE, STORE, RELEASES, TOKEN, DIGESTS = (
     "backup.json", "pallor.db", "store/", "shelf/releases/", "console-token", "digests.json",
 )  # fmt: skip
+_TAR = "tar"
+_UNFINISHED = frozenset({DATABASE, f"{DATABASE}-journal", _TAR})  # what a backup that was killed leaves in its .part
 _BUSY_SECONDS = 20.0
 
 Progress = Callable[[int, int], None]
@@ -87,31 +91,72 @@ def back_up(data: DataFolder, file: Path, progress: Progress) -> Backup:
         raise _nothing_in(data)
     if os.path.lexists(file):
         raise _exists(file)
-    with _translated(file), partial(file, _exists) as part:
+    with _translated(file), partial(file, _exists, left_over=_UNFINISHED) as part:
         made_at = SystemClock().now().replace(microsecond=0)
         copy = part / DATABASE
         _copy_database(data.database, copy)
         backup = _described(copy, made_at, data)
-        _write(part / "tar", backup, copy, data, progress)
+        _write(part / _TAR, backup, copy, data, progress)
         if os.path.lexists(file):
             raise _exists(file)
-        (part / "tar").rename(file)
+        (part / _TAR).rename(file)
         sync_folder(file.parent)
     return backup
 
 
 @contextmanager
-def partial(path: Path, taken: Callable[[Path], Refused]) -> Iterator[Path]:
-    """A folder beside ``path`` for what is not finished, gone at the end; ``taken`` says no when it is there."""
+def partial(path: Path, taken: Callable[[Path], Refused], *, left_over: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """A folder beside ``path`` for what is not finished, gone at the end; ``taken`` says no when it is there.
+
+    Args:
+        left_over: the files that one of ours leaves when it is killed. A folder of nothing else, which nobody holds,
+            is emptied and used.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
         part.mkdir(mode=0o700)
-    except FileExistsError as error:
-        raise taken(part) from error
+        made = True
+    except FileExistsError:
+        made = False
+    with _held(part, made=made) as alone:
+        if not alone or not (made or _is_left_over(part, left_over)):
+            raise taken(part)
+        try:
+            for name in os.listdir(part):
+                (part / name).unlink()
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _held(part: Path, *, made: bool) -> Iterator[bool]:
+    """Hold a folder until the block ends, or until we are killed; False where another holds it, or it is none."""
     try:
-        yield part
+        descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _lock(descriptor, part, made=made)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, part: Path, *, made: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), part.stat())  # whoever held it until now took it away
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:  # a network's file system that locks no folders: there only a folder that we made is ours
+        return made
+
+
+def _is_left_over(part: Path, left_over: frozenset[str]) -> bool:
+    found = part.stat()
+    ours = found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o700
+    return ours and bool(left_over) and all(one.is_file() and one.name in left_over for one in part.iterdir())
 
 
 def create(path: Path) -> BinaryIO:

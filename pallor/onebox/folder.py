@@ -10,9 +10,12 @@
 <root>/backup.json    on a machine that was restored: from which moment its data were
 """
 
+import errno
 import fcntl
 import os
 import shlex
+import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,7 +78,9 @@ class DataFolder:
         """Keep Pallor's settings where a person's shell can read them, to run the parts' own commands."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environ.items())]
         self.environment_file.touch(mode=0o600)
-        self.environment_file.write_text("".join(line for line in lines if line.startswith("export PALLOR_")))
+        commands = f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n'
+        ours = [line for line in lines if line.startswith("export PALLOR_")]
+        self.environment_file.write_text("".join([commands, *ours]))
 
     def save_token(self, token: str) -> None:
         self.token_file.touch(mode=0o600)
@@ -92,13 +97,16 @@ def claimed(root: Path) -> Iterator[DataFolder]:
     folder = DataFolder(root.absolute())
     try:
         folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.root.stat().st_mode & stat.S_ISVTX:
+            raise PermissionError(errno.EPERM, "it is a folder that everybody shares")
+        folder.root.chmod(0o700)  # it may have been there, open to others: not every file in it is closed by itself
         for part in (folder.shelf, folder.logs, folder.run):
             part.mkdir(exist_ok=True)
         lock = os.open(folder.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DataUnusable(
             f"cannot keep data here: {error.strerror}", field="--data", value=root,
-            remedy="Name a folder that you may write to.",
+            remedy="Name a folder of your own that you may write to.",
         ) from error  # fmt: skip
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

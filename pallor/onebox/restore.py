@@ -9,7 +9,7 @@ import sqlite3
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from pallor.clock import parse_utc
@@ -32,6 +32,8 @@ from pallor.release.shelf import Shelf
 from pallor.store import open_store
 
 _MIB = 1024 * 1024
+# What tarfile and json let out for a header or a text that a hand made, besides errors of their own.
+_MALFORMED = (tarfile.TarError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 # The numbers of the feed go on from here: a phone that has read further than the backup reaches would otherwise not be
 # told of what gets those numbers again. No clinic records as much between two backups; cursors have nine digits.
 _LEAP = 1_000_000
@@ -86,7 +88,7 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
         tar = tarfile.open(file, "r:")  # noqa: SIM115  # closed below
     except OSError as error:
         raise _not_a_backup(file, error.strerror or "it cannot be read") from error
-    except tarfile.TarError as error:
+    except _MALFORMED as error:
         raise _not_a_backup(file, "it is no tar file") from error
     with tar:
         yield tar
@@ -94,7 +96,10 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
 
 def _read_facts(tar: tarfile.TarFile, file: Path) -> Backup:
     """What the first member says; raises ``NotABackup`` or ``BackupFormatUnknown``."""
-    first = tar.next()
+    try:
+        first = tar.next()
+    except _MALFORMED as error:
+        raise _not_a_backup(file, "it is no tar file") from error
     if first is None or first.name != FACTS or not first.isreg():
         raise _not_a_backup(file, f"it does not begin with {FACTS}")
     try:
@@ -102,7 +107,7 @@ def _read_facts(tar: tarfile.TarFile, file: Path) -> Backup:
         found = said.pop("format")
         if found == FORMAT:
             return Backup(**{**said, "made_at": parse_utc(said["made_at"])})
-    except (tarfile.TarError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except _MALFORMED as error:
         raise _not_a_backup(file, f"its {FACTS} cannot be read") from error
     raise BackupFormatUnknown(
         f"this version reads backups of format {FORMAT}", field="FILE", value=f"format {found}",
@@ -137,6 +142,9 @@ def _members(tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
         if not plain or not is_member(member.name) or member.name in members:
             raise BackupDamaged(f"this is no backup as we make them: it holds {shortened(member.name)}")
         members[member.name] = member
+    folders = {str(folder) for name in members for folder in PurePosixPath(name).parents}
+    if both := sorted(folders & members.keys()):
+        raise BackupDamaged(f"this is no backup as we make them: it holds {shortened(both[0])}, and files below it")
     return members
 
 
@@ -173,7 +181,7 @@ def _make_links_and_folders(data: DataFolder, backup: Backup) -> None:
     """What a running machine has and a backup does not hold."""
     open_store(data.store_url)
     if backup.serves is not None:
-        if not is_member(f"{RELEASES}{backup.serves}/manifest.json"):
+        if not isinstance(backup.serves, str) or not is_member(f"{RELEASES}{backup.serves}/manifest.json"):
             raise BackupDamaged(f"the backup names a release that cannot be: {shortened(backup.serves)}")
         Shelf(data.shelf).activate(backup.serves)
 
@@ -189,7 +197,7 @@ def _name(part: Path, root: Path) -> None:
 def _translated(root: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, ValueError) as error:
+    except _MALFORMED as error:
         raise BackupDamaged(f"the backup cannot be read to its end: {error}") from error
     except OSError as error:
         raise RestoreUnwritable(

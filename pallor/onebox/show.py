@@ -68,7 +68,8 @@ def tell_restored(console: Console, backup: Backup, data: Path) -> None:
     moment = utc_text(backup.made_at)
     console.print(
         f"{data}: {backup.cases} cases with {backup.photos} photos ({backup.world}), as they were at {moment}.\n"
-        f"- Whatever was erased after that moment is back: erase it again. The same goes for whatever was revoked.\n"
+        f"- Whatever was erased after that moment is back: erase it again (pallor-backend subject-erase, for each "
+        "erasure since). The same goes for whatever was revoked.\n"
         "- Cases and results that came after it are not here: send them again.\n"
         f"Next: pallor up --data {shlex.quote(str(data))}"
         f"{' --world synthetic' if backup.world == 'synthetic' else ''}\n"

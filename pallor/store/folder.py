@@ -1,8 +1,10 @@
 """An object store in a folder: the default, nothing to install."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from pallor.ids import new_id
@@ -74,6 +76,21 @@ class FolderStore:
         with _translated():
             self._must_be_there()
             yield from (key for key in self._walk(folder) if key.startswith(prefix))
+
+    def discard_unfinished(self, older_than: timedelta) -> int:
+        """A process that is killed while it writes leaves its file."""
+        younger, now = 0, time.time()
+        with _translated():
+            self._must_be_there()
+            for file in (self.root / _INCOMING).iterdir():
+                try:
+                    if abs(now - file.stat().st_mtime) < older_than.total_seconds():  # a clock may have been put right
+                        younger += 1
+                    else:
+                        file.unlink()
+                except FileNotFoundError:  # its put has ended meanwhile
+                    continue
+        return younger
 
     def _walk(self, folder: str) -> Iterator[str]:
         """Keys below ``folder`` in byte order: a folder sorts as its name and a slash, just as its keys do."""

@@ -6,6 +6,7 @@ may be the folder of another (``a`` beside ``a/b``): a file system cannot hold b
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from pallor.errors import Refused, Unavailable
@@ -58,6 +59,10 @@ class ObjectStore(Protocol):
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Every key that begins with ``prefix`` (text, not a folder), in the order of its bytes."""
+        ...
+
+    def discard_unfinished(self, older_than: timedelta) -> int:
+        """Drop what a ``put`` that never ended has left and is older than this; how many younger ones there are."""
         ...
 
 

@@ -1,13 +1,15 @@
 """Whatever changes a record is on the trail, and no hand touches the trail unseen."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
 from backend.access.roles import DeviceState
 from backend.db.tables import audit, audit_head, audit_values
-from backend.services.audit import AuditBroken, export_audit, verify_audit
+from backend.services.audit import AuditBroken, erased_rows, export_audit, verify_audit
 from backend.services.manage_devices import set_device_state
 from pallor.digest import digest_of
 from pallor.ids import new_id
@@ -233,13 +235,77 @@ def test_a_whole_trail_written_anew_is_found_by_what_was_noted_elsewhere(api, wa
 
 def test_a_trail_that_is_shorter_than_what_was_noted_is_found(api, walked):
     rows, digest = verify_audit(api.parts.database)
-    assert f"row {rows + 5} is not" in _broken(api, (rows + 5, digest))
+    assert f"row {rows + 5} was noted, and there are only {rows} rows" in _broken(api, (rows + 5, digest))
 
 
 def test_of_an_empty_trail_nothing_is_missing(database):
     noted = verify_audit(database)
     assert noted[0] == 0
     assert verify_audit(database, noted) == noted
+
+
+@pytest.mark.parametrize(
+    "hand",
+    [
+        "UPDATE audit_values SET content = 'not json' WHERE seq = 5",
+        "UPDATE audit_values SET content = '' WHERE seq = 5",
+        "UPDATE audit_values SET content = CAST(x'ff' AS TEXT) WHERE seq = 5",
+        """UPDATE audit_values SET content = '{"old": NaN, "new": null, "reason": null}' WHERE seq = 5""",
+        """UPDATE audit_values SET content = '{"old": "\\ud800", "new": null, "reason": null}' WHERE seq = 5""",
+        "UPDATE audit_values SET salt = CAST('x' AS BLOB) WHERE seq = 5",
+        "UPDATE audit SET at = 'yesterday' WHERE seq = 5",
+        "UPDATE audit SET at = '' WHERE seq = 5",
+        "UPDATE audit SET actor = CAST(actor AS BLOB) WHERE seq = 5",
+        "UPDATE audit SET actor = CAST(x'ff' AS TEXT) WHERE seq = 5",
+    ],
+)
+def test_what_a_hand_left_unreadable_is_named_and_the_rows_before_it_are_looked_at_first(api, walked, hand):
+    if not api.parts.database.is_sqlite:
+        pytest.skip("PostgreSQL takes no such thing")
+    _by_hand(api, _as_typed(hand))
+    assert _broken(api) == "row 5 was changed by hand: it cannot be read"
+    if "salt" not in hand:  # that one is nobody's to read
+        answer = api.call("GET", "/audit", "admin")
+        assert (answer.status_code, answer.json["code"]) == (502, "audit-broken")
+        assert "row 5 " in answer.json["detail"]
+        with pytest.raises(AuditBroken, match="row 5 "):
+            _rows(api)
+    assert [row["seq"] for row in api.call("GET", "/audit?limit=3", "admin").json["items"]] == [1, 2, 3]
+    _by_hand(api, update(audit).where(audit.c.seq == 3).values(actor="x"))
+    assert _broken(api) == "row 3 was changed by hand"
+
+
+def test_an_unreadable_note_of_the_newest_row_is_found(api, walked):
+    if not api.parts.database.is_sqlite:
+        pytest.skip("PostgreSQL takes no such thing")
+    _by_hand(api, _as_typed("UPDATE audit_head SET digest = CAST(x'ff' AS TEXT)"))
+    assert _broken(api) == "the note of which row is the newest was changed by hand, it cannot be read"
+
+
+def test_a_key_said_twice_is_found(api, walked):
+    as_json = "" if api.parts.database.is_sqlite else "::json"
+    text_of = "content" if api.parts.database.is_sqlite else "content::text"
+    forged = f"""('{{"new": {{"forged": 1}}, ' || substr({text_of}, 2)){as_json}"""
+    _by_hand(api, _as_typed(f"UPDATE audit_values SET content = {forged} WHERE seq = 5"))  # noqa: S608
+    assert _broken(api) == "what row 5 says was changed was itself changed by hand"
+
+
+def test_values_of_a_row_that_is_not_there_are_found(api, walked):
+    if not api.parts.database.is_sqlite:
+        pytest.skip("PostgreSQL takes no such thing")
+    last = len(_rows(api))
+    with closing(sqlite3.connect(api.parts.database.engine.url.database)) as other, other:
+        other.execute("INSERT INTO audit_values SELECT ?, salt, content FROM audit_values WHERE seq = 5", (last + 1,))
+    assert _broken(api) == f"what row {last + 1} would say was changed was put in by hand: there is no row {last + 1}"
+
+
+def test_rows_that_an_erasure_emptied_are_counted(api, walked):
+    assert erased_rows(api.parts.database) == 1
+
+
+def _as_typed(statement):
+    """As it stands: no colon of it names a parameter."""
+    return text(statement.replace(":", r"\:"))
 
 
 def _rewrite(api, edits):

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -125,6 +125,57 @@ def test_a_phone_whose_clock_is_years_behind_still_withdraws(api):
     assert _consent(api, case_id)["care"]["given"] is False
 
 
+def test_a_withdrawal_that_is_impossibly_old_holds_for_all_that_was_consented_to_before_it_came(api):
+    first = api.put_case()
+    api.clock.move(days=9)
+    second = api.put_case(consent=a_consent_body(at="2026-11-10T12:00:00Z"))
+    api.clock.move(days=6)
+    _say(api, first, "care", False, at=datetime(1970, 1, 1, 0, 10, tzinfo=UTC))
+    heard_of_later = api.put_case(consent=a_consent_body(at="2026-11-12T12:00:00Z"))
+    for case_id in (first, second, heard_of_later):
+        assert [_consent(api, case_id)[purpose]["given"] for purpose in ("care", "training")] == [False, False]
+    assert the_fault(api.put_photo(second, a_good_png()))[:2] == (409, "consent-withdrawn")
+    api.clock.move(hours=1)
+    after = api.put_case(consent=a_consent_body(at=utc_text(api.clock.now())))
+    assert _consent(api, after)["care"]["given"] is True
+
+
+def test_a_possible_withdrawal_that_comes_late_leaves_what_was_said_after_it(api):
+    first = api.put_case()
+    api.clock.move(days=9)
+    second = api.put_case(consent=a_consent_body(at="2026-11-10T12:00:00Z"))
+    _say(api, first, "care", False, at=NOON + timedelta(days=4))
+    assert [_consent(api, case_id)["care"]["given"] for case_id in (first, second)] == [False, True]
+
+
+@pytest.mark.parametrize("at", [datetime(1970, 1, 1, 0, 10, tzinfo=UTC), NOON - timedelta(minutes=4)])
+def test_care_withdrawn_by_a_wrong_clock_and_given_again_does_not_give_training_again(api, at):
+    care = {"given_at": "2026-11-01T11:55:00Z", "wording": "care-en-1"}
+    training = {"given_at": "2026-11-01T11:57:00Z", "wording": "training-en-1"}
+    case_id = api.put_case(consent={"care": care, "training": training})
+    _say(api, case_id, "care", False, at=at)
+    api.clock.move(minutes=10)
+    _say(api, case_id, "care", True, at=api.clock.now())
+    assert [_consent(api, case_id)[purpose]["given"] for purpose in ("care", "training")] == [True, False]
+
+
+def test_a_yes_by_a_clock_that_is_ahead_does_not_answer_a_withdrawal_on_record(api):
+    first = api.put_case()
+    api.clock.move(hours=2)
+    _say(api, first, "training", False, at=api.clock.now())
+    api.clock.move(minutes=1)
+    _say(api, first, "care", False, at=api.clock.now())
+    api.clock.move(hours=1)
+    ahead = api.clock.now() + timedelta(hours=20)
+    late = api.put_case(consent=a_consent_body(at=utc_text(ahead)))
+    _say(api, first, "care", True, at=ahead)
+    for case_id in (first, late):
+        assert [_consent(api, case_id)[purpose]["given"] for purpose in ("care", "training")] == [False, False]
+    _say(api, late, "care", True, at=api.clock.now() + timedelta(minutes=2))  # a clock as good as right
+    assert _consent(api, late)["care"]["given"] is True
+    assert _consent(api, first)["care"]["given"] is False
+
+
 def test_without_care_no_photo_comes_in_and_what_had_come_of_one_is_dropped(api):
     case_id, data, begun = api.put_case(), a_good_png(), new_id()
     api.put_photo(case_id, data[:100], begun, headers={"Upload-Length": str(len(data))})
@@ -183,7 +234,7 @@ def test_a_locked_phone_delivers_a_withdrawal_and_an_administrator_may_record_on
         "PUT", f"/cases/{case_id}/consents/{new_id()}", "phone", headers={"Pallor-Person": "nurse"},
         json={"purpose": "training", "given": False, "at": utc_text(NOON), "wording": "training-en-1"},
     )  # fmt: skip
-    assert (delivered.status_code, delivered.json["recorded_by"]) == (201, "nurse@test-field")
+    assert (delivered.status_code, delivered.json["recorded_by"]) == (201, "nurse~test-field")
     assert _say(api, case_id, "care", False, role="admin").status_code == 201
 
 

@@ -15,10 +15,11 @@ from sqlalchemy import select, update
 from backend.access import passwords
 from backend.access.passwords import PasswordWeak, check_password, hash_password
 from backend.access.roles import DeviceKind, DeviceState, PersonState, Role
-from backend.db.tables import devices, people
+from backend.db.tables import devices, people, tokens
 from backend.services.audit import export_audit
 from backend.services.manage_devices import add_device, set_device_state
 from backend.services.manage_people import add_person, reset_password, set_person_state
+from backend.services.sign_in import Credentials, Phone, PhoneOut, sign_in
 from pallor.ids import new_id
 from pallor.log import JsonLines
 from tests.support.api import FOREIGN, OWN, PRACTICE, Api, an_api, the_fault
@@ -181,6 +182,37 @@ class TestWhatIsNotSaid:
                 passwords._places.release()
         assert Browser(api).sign_in("nurse-7").status_code == 200
 
+    def test_whoever_was_sent_away_by_a_crowd_has_not_guessed(self, api):
+        a_person(api, "nurse-7")
+        browser = Browser(api)
+        assert browser.sign_in("nurse-7").status_code == 200
+        assert browser.call("POST", "/session/second-factor", {}).status_code == 200
+        change(api, "nurse-7", totp_secret=pyotp.random_base32(), totp_since=api.clock.now())
+        taken = [passwords._places.acquire(blocking=False) for _ in range(8)]
+        try:
+            for _ in range(6):
+                change_it = browser.call("PUT", "/session/password", {"old": PASSWORD, "new": ANOTHER})
+                replace = browser.call("POST", "/session/second-factor", {"password": PASSWORD})
+                for answer in (Browser(api).sign_in("nurse-7"), change_it, replace):
+                    assert code_of(answer) == (503, "door-busy")
+        finally:
+            for _ in filter(None, taken):
+                passwords._places.release()
+        change(api, "nurse-7", totp_secret=None, totp_since=None)
+        assert Browser(api).sign_in("nurse-7").status_code == 200
+
+    def test_and_a_guesser_starts_no_new_count_by_a_crowd(self, api):
+        a_person(api, "nurse-7")
+        guesses = [code_of(Browser(api).sign_in("nurse-7", f"guess {n}"))[0] for n in range(4)]
+        taken = [passwords._places.acquire(blocking=False) for _ in range(8)]
+        try:
+            assert code_of(Browser(api).sign_in("nurse-7", "guess")) == (503, "door-busy")
+        finally:
+            for _ in filter(None, taken):
+                passwords._places.release()
+        guesses += [code_of(Browser(api).sign_in("nurse-7", "guess"))[0] for _ in range(2)]
+        assert guesses == [401] * 5 + [429]
+
 
 class TestOnAPhone:
     def test_two_people_sign_in_on_one_phone_and_the_trail_names_each_and_the_phone(self, api):
@@ -253,6 +285,36 @@ class TestOnAPhone:
         set_device_state(api.parts.database, api.clock, "test-field", DeviceState(state), by="operator")
         answer = api.call("POST", "/sign-in", "phone", json={"name": "ama", "password": PASSWORD})
         assert code_of(answer) == expected
+
+    @pytest.mark.parametrize("state", ["stolen", "retired"])
+    def test_a_phone_that_goes_out_while_somebody_signs_in_on_it_lets_nobody_in(self, api, state):
+        """The phone was judged before its state changed, the token is made after."""
+        a_person(api, "ama")
+        database, clock = api.parts.database, api.clock
+        phone = Phone(device_of(api, "test-field").id, "test-field", frozenset({OWN}))
+        set_device_state(database, clock, "test-field", DeviceState(state), by="operator")
+        before = len(list(export_audit(database)))
+        with pytest.raises(PhoneOut):
+            sign_in(database, clock, Credentials("ama", PASSWORD, None), timedelta(days=30), phone=phone)
+        with database.read() as connection:
+            theirs = select(tokens.c.id).join(people).where(people.c.name == "ama")
+            assert connection.execute(theirs).all() == []
+        assert len(list(export_audit(database))) == before
+
+    def test_an_administrator_signs_in_in_a_browser_alone_and_learns_it_by_the_right_password(self, api):
+        a_person(api, "head", Role.ADMIN, ())
+
+        def try_on_phone(password):
+            return api.call("POST", "/sign-in", "phone", json={"name": "head", "password": password})
+
+        assert code_of(try_on_phone("guess")) == (401, "password-wrong")
+        for _ in range(8):
+            status, code, fault = the_fault(try_on_phone(PASSWORD))
+            assert (status, code) == (403, "browser-needed")
+            assert "browser" in fault["remedy"]
+        assert Browser(api).sign_in("head").status_code == 200
+        row_count = [row["action"] for row in export_audit(api.parts.database)].count("session.begin")
+        assert row_count == 1
 
     @pytest.mark.parametrize("header", ["Bearer pallor_unknown", "Basic YTpi", "Bearer "])
     def test_a_token_of_nobody_is_refused_before_anything_is_judged(self, api, header):
@@ -555,6 +617,26 @@ class TestRotation:
         browser.sign_in("ama")
         assert code_of(browser.call("POST", "/session/rotation", {})) == (403, "cookie-not-rotated")
 
+    def test_no_successor_lasts_longer_than_was_granted(self, api):
+        database, lifetime = api.parts.database, timedelta(days=1)
+        given = add_device(database, api.clock, "short", DeviceKind.CONSOLE, frozenset(), lifetime, by="operator")
+        api.clock.move(hours=23)
+        second = rotated(api, {"token": given.token})
+        assert session_of(api, second).status_code == 200
+        api.clock.move(hours=2)
+        third = rotated(api, second)
+        assert session_of(api, third).status_code == 200
+        api.clock.move(hours=23, minutes=59)
+        assert session_of(api, third).status_code == 200
+        api.clock.move(minutes=2)
+        assert code_of(session_of(api, third)) == (401, "token-expired")
+
+    def test_nor_longer_than_the_setting_has_it_now(self, database, tmp_path):
+        api = an_api(database, tmp_path / "store", device_token_days=2)
+        second = rotated(api, {"token": api.tokens["phone"]})
+        api.clock.move(days=2, minutes=1)
+        assert code_of(session_of(api, second)) == (401, "token-expired")
+
     @pytest.mark.parametrize("state", ["retired", "stolen"])
     def test_a_device_that_is_out_gets_no_new_token(self, api, state):
         set_device_state(api.parts.database, api.clock, "test-field", DeviceState(state), by="operator")
@@ -574,6 +656,27 @@ class TestTheDevice:
         (told,) = [row for row in export_audit(api.parts.database) if row["action"] == "device.last-word"]
         assert (told["actor"], told["content"]["new"]) == ("test-field", {"unsent_cases": 4, "wiped": True})
         assert code_of(api.call("GET", "/changes", "phone")) == (403, "device-stolen")
+
+    def test_once_wiped_a_stolen_phone_is_not_heard_any_more(self, api):
+        set_device_state(api.parts.database, api.clock, "test-field", DeviceState.STOLEN, by="operator")
+        say(api, 4, wiped=True)
+        row, before = device_of(api, "test-field"), len(list(export_audit(api.parts.database)))
+        for count, wiped in ((1, False), (2, True), (4, False)):
+            assert say(api, count, wiped=wiped).json["state"] == "stolen"
+        assert device_of(api, "test-field") == row
+        assert len(list(export_audit(api.parts.database))) == before
+
+    @pytest.mark.parametrize(("state", "rows"), [("stolen", 2), ("retired", 1)])
+    def test_whoever_has_a_phone_that_is_out_does_not_fill_the_trail(self, api, state, rows):
+        set_device_state(api.parts.database, api.clock, "test-field", DeviceState(state), by="operator")
+        before = len(list(export_audit(api.parts.database)))
+        for n in range(6):
+            say(api, n % 2, wiped=False)
+        assert device_of(api, "test-field").unsent_cases == 1
+        say(api, 3, wiped=True)
+        told = list(export_audit(api.parts.database))[before:]
+        assert [row["action"] for row in told] == ["device.last-word"] * rows
+        assert told[-1]["content"]["new"]["wiped"] == (state == "stolen")
 
     def test_a_retired_phone_tells_how_much_it_had_not_sent(self, api):
         api.call("PUT", "/device/queue", "phone", json={"unsent_cases": 2})
@@ -687,6 +790,14 @@ def on_phone(api, name):
     answer = api.call("POST", "/sign-in", "phone", json={"name": name, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     return answer.json
+
+
+def say(api, count, *, wiped):
+    """What a phone tells of its queue, a second after its last word."""
+    api.clock.move(seconds=1)
+    answer = api.call("PUT", "/device/queue", "phone", json={"unsent_cases": count, "wiped": wiped})
+    assert answer.status_code == 200, answer.text
+    return answer
 
 
 def rotated(api, given):

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete
 
 from backend.auth import Rule
+from backend.db.engine import DatabaseUnavailable
 from backend.db.tables import audit_values
 from backend.services.audit import export_audit
 from pallor.clock import utc_text
@@ -67,6 +68,17 @@ def test_each_person_signs_in_by_a_subject_of_their_own(api):
     assert the_fault(second)[:2] == (409, "name-taken")
 
 
+def test_a_subject_is_taken_away_only_when_that_is_said(api):
+    body = {"role": "field", "sites": [OWN]}
+    assert put(api, "/people/nurse", body | {"oidc_subject": "s-1"}).json["oidc_subject"] == "s-1"
+    assert put(api, "/people/nurse", body | {"oidc_subject": None}).json["oidc_subject"] == "s-1"
+    assert the_fault(put(api, "/people/nurse", body | {"oidc_subject": ""}))[:2] == (422, "request-not-valid")
+    assert put(api, "/people/nurse", body | {"unlink_oidc": True}).json["oidc_subject"] is None
+    assert put(api, "/people/nurse-9", body | {"oidc_subject": "s-1", "unlink_oidc": True}).status_code == 201
+    swapped = put(api, "/people/nurse-9", body | {"oidc_subject": "s-2", "unlink_oidc": True})
+    assert swapped.json["oidc_subject"] == "s-2"
+
+
 def test_who_is_moved_sees_other_sites_at_once_and_stays_signed_in(api):
     put(api, "/people/nurse", {"role": "field", "sites": [OWN, PRACTICE]})
     case_id = api.put_case(site=OWN)
@@ -111,10 +123,11 @@ class TestARetiredPhone:
         case_id = new_id()
         assert deliver(api, case_id, self.before).status_code == 201
         (row,) = [row for row in export_audit(api.parts.database) if row["case_id"] == case_id]
-        assert row["actor"] == "nurse@test-field"
+        assert row["actor"] == "nurse~test-field"
 
-    @pytest.mark.parametrize("sealed", [None, "2027-01-01T00:00:00Z"])
-    def test_delivers_nothing_that_it_sealed_later_or_never(self, api, sealed):
+    @pytest.mark.parametrize("when", ["later", "never"])
+    def test_delivers_nothing_that_it_sealed_later_or_never(self, api, when):
+        sealed = utc_text(api.clock.now()) if when == "later" else None
         assert the_fault(deliver(api, new_id(), sealed))[:2] == (403, "device-retired")
 
     def test_delivers_in_no_other_name(self, api):
@@ -166,6 +179,19 @@ def test_no_device_takes_the_name_of_a_process(api):
         assert the_fault(api.call("POST", "/enrolment-codes", "admin", json=said))[:2] == (409, "name-taken")
 
 
+def test_a_device_that_came_while_the_database_was_away_has_not_guessed(api, monkeypatch):
+    def away(*_):
+        raise DatabaseUnavailable("the database does not answer")
+
+    def enrol():
+        return api.call("POST", "/enrolments", None, json={"code": "00000-00000"}).status_code
+
+    with monkeypatch.context() as patched:
+        patched.setattr("backend.api.office.enrol_device", away)
+        assert {enrol() for _ in range(15)} == {503}
+    assert [enrol() for _ in range(11)] == [422] * 10 + [429]
+
+
 def test_the_trail_is_read_page_by_page_with_person_and_device_apart(api):
     case_id = api.put_case()
     with api.parts.database.write() as tx:
@@ -193,7 +219,8 @@ def test_what_the_office_does_is_on_the_trail_with_who_did_it(api):
         "site.create", "person.create", "person.move", "person.state", "device.state"
     ]  # fmt: skip
     assert {row["actor"] for row in rows} == {"test-admin"}
-    assert rows[2]["content"] == {"old": {"sites": ["accra-2"]}, "new": {"sites": [OWN]}, "reason": None}
+    moved = {"name": "nurse-9", "sites": [OWN]}
+    assert rows[2]["content"] == {"old": {"sites": ["accra-2"]}, "new": moved, "reason": None}
     assert given not in json.dumps(rows)
 
 

@@ -1,6 +1,11 @@
 """The administrator's commands, as a person types them."""
 
+import io
 import json
+import sqlite3
+import stat
+import sys
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -47,8 +52,10 @@ def test_the_first_administrator_is_made_once_and_gets_a_password(typed):
 
 
 def test_sites_are_made_listed_and_keep_what_they_are(typed):
-    assert typed("site-add kumasi-1 --retention-days 3650") == (0, "kumasi-1 is made\n")
-    assert typed("site-add kumasi-1") == (0, "kumasi-1 is as you say\n")
+    assert typed("site-add kumasi-1 --retention-days 3650") == (0, "kumasi-1 is made; it keeps cases 3650 days\n")
+    assert typed("site-add kumasi-1") == (0, "kumasi-1 was there already; it keeps cases 3650 days\n")
+    assert "3650 days" in typed("site-list")[1]
+    assert typed("site-keep kumasi-1 for-ever")[0] == 0
     assert "for ever" in typed("site-list")[1]
     assert typed("site-add school --practice")[0] == 0
     assert typed("site-add school")[0] == 2
@@ -77,7 +84,7 @@ def test_an_account_is_made_moved_disabled_enabled_and_reset(typed, kumasi):
     ("line", "remedy"),
     [
         ("person-add nurse-1 field", "Name one site or more"),
-        ("person-add nurse-1 field --site nowhere", "site-add CODE"),
+        ("person-add nurse-1 field --site nowhere", "made by site-add"),
         ("person-add Nurse field --site kumasi-1", "lower-case"),
         ("person-reset nobody", "person-list"),
         ("device-retire nothing", "device-list"),
@@ -139,6 +146,7 @@ def test_every_change_is_on_the_trail_and_no_secret_with_it(typed, kumasi, sqlit
     ]
     assert typed("audit-verify")[0] == 0
     assert typed(f"audit-export {tmp_path / 'trail.jsonl'}")[0] == 0
+    assert stat.S_IMODE((tmp_path / "trail.jsonl").stat().st_mode) == 0o600
     rows = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
     assert [row["action"] for row in rows] == ["site.create", "person.create", "device.enrol", "enrolment-code.create"]
     assert {row["actor"] for row in rows} == {"operator"}
@@ -153,6 +161,39 @@ def test_a_trail_is_never_written_over_anything(typed, tmp_path, file):
     assert status == 2
     assert file[:8] in said
     assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+def test_a_whole_trail_a_touched_one_and_a_note_that_is_none_are_told_apart(typed, kumasi, sqlite_url):
+    status, said = typed("audit-verify")
+    assert status == 0
+    assert "rows that lost what they held to erasures: 0\n" in said
+    assert "Note the number of rows and the digest elsewhere" in said
+    assert typed(f"audit-verify --noted 1 {said.split()[-1]}")[0] == 0
+    status, said = typed(f"audit-verify --noted 7900 {said.split()[-1]}")
+    assert status == 1
+    assert "there are only 1 rows" in said
+    assert typed("audit-verify --noted many x")[0] == 2
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE audit_values SET content = 'garbage'")
+    assert typed("audit-verify") == (1, "pallor-backend: row 1 was changed by hand: it cannot be read\n")
+
+
+def test_a_trail_that_cannot_be_read_to_its_end_leaves_no_file(typed, kumasi, sqlite_url, tmp_path):
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE audit SET at = 'yesterday'")
+    status, said = typed(f"audit-export {tmp_path / 'trail.jsonl'}")
+    assert status == 2
+    assert "row 1 " in said
+    assert not (tmp_path / "trail.jsonl").exists()
+
+
+def test_a_persons_code_is_read_from_standard_input_and_not_shown(typed, kumasi, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("A-017\nB-018\n"))
+    status, said = typed("subject-erase kumasi-1 - --reason request")
+    assert status == 2
+    assert "nothing is on record" in said
+    assert "A-017" not in said
+    assert sys.stdin.readline() == "B-018\n"
 
 
 def test_what_a_command_needs_is_asked_for(typed, monkeypatch):

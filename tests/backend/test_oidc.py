@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from backend.access.roles import PersonState, Role
 from backend.db.tables import oidc_sign_ins
 from backend.services.audit import export_audit
-from backend.services.manage_people import add_person, set_person_state
+from backend.services.manage_people import add_person, put_person, reset_password, set_person_state
 from backend.settings import Settings
 from pallor.log import JsonLines
 from pallor.settings import SettingsRefused, load
@@ -79,6 +79,39 @@ class TestAnHonestProvider:
         )
         set_person_state(database, api.clock, "ama", PersonState.DISABLED, by="operator")
         assert sign_in(api, "ama@example.org")[1].json["code"] == "account-unknown"
+
+
+class TestAnotherSubject:
+    @pytest.mark.parametrize("change", [{"oidc_subject": "another"}, {"unlink": True}], ids=["relinked", "unlinked"])
+    def test_who_came_by_the_one_before_is_out_and_comes_in_no_more(self, database, tmp_path, crooked, change):
+        api = known(database, tmp_path, crooked)
+        browser = api.app.test_client()
+        assert browser.get(CALLBACK + crooked.send_back(begin(browser))).status_code == 200
+        assert browser.get("/api/v1/session").status_code == 200
+        put_person(database, api.clock, "ama", Role.FIELD, frozenset({OWN}), by="operator", oidc_subject="someone")
+        assert browser.get("/api/v1/session").status_code == 200
+        put_person(database, api.clock, "ama", Role.FIELD, frozenset({OWN}), by="operator", **change)
+        assert browser.get("/api/v1/session").json["code"] == "token-unknown"
+        assert the_end(api, crooked).json["code"] == "account-unknown"
+        (said,) = [row["content"] for row in export_audit(database) if row["action"] == "person.link"]
+        assert said["old"] == {"oidc_subject": "someone"}
+        assert said["new"] == {"name": "ama", "oidc_subject": change.get("oidc_subject"), "sign_ins_ended": 1}
+
+    def test_who_came_by_password_stays(self, database, tmp_path, crooked):
+        api = served(database, tmp_path, crooked.issuer)
+        given = add_person(database, api.clock, "ama", Role.FIELD, frozenset({OWN}), by="operator")
+        browser = api.app.test_client()
+        browser.post("/api/v1/sign-in", json={"name": "ama", "password": given})
+        put_person(database, api.clock, "ama", Role.FIELD, frozenset({OWN}), by="operator", oidc_subject="someone")
+        assert browser.get("/api/v1/session").status_code == 200
+
+    def test_a_reset_password_leaves_the_link_and_ends_the_sign_in(self, database, tmp_path, crooked):
+        api = known(database, tmp_path, crooked)
+        browser = api.app.test_client()
+        browser.get(CALLBACK + crooked.send_back(begin(browser)))
+        reset_password(database, api.clock, "ama", by="operator")
+        assert browser.get("/api/v1/session").json["code"] == "token-unknown"
+        assert the_end(api, crooked).status_code == 200
 
 
 class TestTheWayThereAndBack:

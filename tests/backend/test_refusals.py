@@ -78,7 +78,7 @@ def test_a_case_that_is_not_json_is_told_which_type_to_send(api):
     assert (status, code, fault["field"]) == (422, "body-type-refused", "Content-Type")
 
 
-@pytest.mark.parametrize("case_id", ["1", "A" * 36, new_id().upper(), "..%2f..", "%00"])
+@pytest.mark.parametrize("case_id", ["1", "A" * 36, "DE8BD2A6-47E5-4BD4-B1B5-1F1E6E10A8E0", "..%2f..", "%00"])
 def test_an_id_that_is_no_uuid_is_refused(api, case_id):
     assert api.call("PUT", f"/cases/{case_id}", json=a_case_body()).status_code in (404, 422)
 

@@ -129,6 +129,37 @@ def test_with_ipv6_a_network_is_one_address_and_a_mapped_address_the_plain_one()
     assert attempts(throttle, 1, address="") == 1
 
 
+@pytest.mark.parametrize(
+    ("form", "same"),
+    [
+        (HERE + ":{}", HERE), ("[2001:db8:1:1::1]:{}", "2001:db8:1:1::1"), ("[::ffff:192.0.2.1]:{}", HERE),
+        ("unknown-{}", ""), ("_hidden{}", "garbage"), ("192.0.2.{}00", ""), ("[{}", "]"),
+    ],
+)  # fmt: skip
+def test_a_port_makes_no_other_address_and_what_cannot_be_read_is_one_together(form, same):
+    throttle = Throttle(None, Reports())
+    assert sum(attempts(throttle, 1, address=form.format(n)) for n in range(400, 450)) == 5
+    assert attempts(throttle, 1, address=same) == 0
+    assert attempts(throttle, 1, address=THERE) == 1
+
+
+@pytest.mark.parametrize("where", ["in Valkey", "in one process"])
+def test_what_could_not_be_judged_is_taken_back_and_wipes_nothing_away(valkey, where):
+    throttle = Throttle(valkey.url if where == "in Valkey" else None, Reports())
+    assert attempts(throttle, 3) == 3
+    for _ in range(100):
+        assert attempts(throttle, 1) == 1
+        throttle.take_back("sign-in", HERE, "ama")
+    assert attempts(throttle, 9) == 2
+
+
+def test_a_few_strangers_keep_no_device_out():
+    throttle = Throttle(None, Reports())
+    for n in range(250):
+        throttle.attempt("enrol", f"198.51.100.{n}")
+    throttle.attempt("enrol", HERE)
+
+
 def test_what_was_typed_as_a_name_is_not_kept_in_valkey(valkey):
     Throttle(valkey.url, Reports()).attempt("sign-in", HERE, "my-password-typed-as-name")
     with valkey.client() as client:

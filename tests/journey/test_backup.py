@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from pallor.errors import Refused, Untrusted
 from pallor.ids import new_id
 from pallor.onebox.backup import BackupExists, BackupUnwritable, DatabaseUnreadable, NothingToBackUp, back_up
 from pallor.onebox.client import RequestRefused
-from pallor.onebox.folder import DataFolder, claimed
+from pallor.onebox.folder import DataFolder, DataUnusable, claimed
 from pallor.onebox.restore import BackupDamaged, BackupFormatUnknown, NotABackup, RestoreTargetInUse, restore
 from pallor.release.shelf import Shelf
 from pallor.store.folder import FolderStore
@@ -154,6 +155,45 @@ def test_a_file_that_is_there_is_never_written_over(data, tmp_path, name):
     assert (tmp_path / name).read_text() == "last week's"
 
 
+KILLED_HALFWAY = """
+import os, sys
+from pathlib import Path
+from pallor.onebox.backup import back_up
+from pallor.onebox.folder import DataFolder
+
+def wait(*_):
+    print("halfway", flush=True)
+    sys.stdin.read()
+
+back_up(DataFolder(Path(sys.argv[1])), Path(sys.argv[2]), wait)
+"""
+
+
+def test_what_a_killed_backup_left_is_cleared_by_the_next_and_never_under_one_that_runs(data, tmp_path):
+    file, part = tmp_path / "file", tmp_path / "file.part"
+    command = [sys.executable, "-c", KILLED_HALFWAY, data.root, file]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environ()) as first:
+        assert first.stdout.readline() == b"halfway\n"
+        with pytest.raises(BackupExists, match=r"file\.part"):
+            back_up(data, file, quiet)
+        assert (part / "pallor.db").exists()
+        first.kill()
+    assert sorted(os.listdir(part)) == ["pallor.db", "tar"]
+    back_up(data, file, quiet)
+    restore(file, tmp_path / "other", quiet)
+    assert sorted(os.listdir(tmp_path)) == ["data", "file", "other"]
+
+
+@pytest.mark.parametrize("what", ["another's file", "open to others"])
+def test_a_folder_that_no_backup_left_is_not_cleared(data, tmp_path, what):
+    part = tmp_path / "file.part"
+    part.mkdir(mode=0o755 if what == "open to others" else 0o700)
+    (part / ("tar" if what == "open to others" else "mine")).write_text("mine")
+    with pytest.raises(BackupExists, match=r"file\.part"):
+        back_up(data, tmp_path / "file", quiet)
+    assert [path.read_text() for path in part.iterdir()] == ["mine"]
+
+
 @pytest.mark.parametrize("database", ["none", "empty", "garbage"])
 def test_a_folder_without_a_database_of_ours_is_refused(tmp_path, database):
     root = tmp_path / "data"
@@ -276,12 +316,50 @@ def test_a_member_that_was_added_or_taken_away_is_noticed(saved, tmp_path):
         ({"more": 1}, NotABackup),
         ({"serves": "../../../x"}, BackupDamaged),
         ({"serves": "tiny-2"}, Untrusted),
+        ({"serves": 5}, BackupDamaged),
+        ({"serves": ["tiny-1"]}, BackupDamaged),
     ],
 )
 def test_facts_that_this_version_cannot_follow_are_refused(saved, tmp_path, changes, refusal):
     facts = json.loads(dict(members(saved))["backup.json"])
     rewrite(saved, **{"backup.json": canonical_json({**facts, **changes})})
     with pytest.raises(refusal):
+        restore(saved, tmp_path / "other", quiet)
+    assert sorted(os.listdir(tmp_path)) == ["data", "file"]
+
+
+@pytest.mark.parametrize(("name", "refusal"), [("backup.json", NotABackup), ("digests.json", BackupDamaged)])
+def test_a_text_nested_without_end_is_refused(saved, tmp_path, name, refusal):
+    if name == "backup.json":
+        rewrite(saved, **{name: b"[" * 100_000})
+    else:
+        rewrite(saved, digests_text=b"[" * 100_000)
+    with pytest.raises(refusal):
+        restore(saved, tmp_path / "other", quiet)
+    assert sorted(os.listdir(tmp_path)) == ["data", "file"]
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+@pytest.mark.parametrize("content", [b"", b"x\n", b"1\n2\n", b"9" * 5000 + b"\n"], ids=["none", "word", "cut", "huge"])
+def test_a_header_of_a_sparse_file_is_refused(saved, tmp_path, where, content):
+    kept, sparse = members(saved), member("backup.json" if where == "first" else "store/x")
+    sparse.size = len(content)
+    sparse.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"}
+    with tarfile.open(saved, "w", format=tarfile.PAX_FORMAT) as tar:
+        if where == "last":
+            for name, text in kept:
+                plain = member(name)
+                plain.size = len(text)
+                tar.addfile(plain, BytesIO(text))
+        tar.addfile(sparse, BytesIO(content))
+    with pytest.raises(NotABackup if where == "first" else BackupDamaged):
+        restore(saved, tmp_path / "other", quiet)
+    assert sorted(os.listdir(tmp_path)) == ["data", "file"]
+
+
+def test_a_file_where_a_folder_has_to_be_is_damage_and_not_a_disk_that_fails(saved, tmp_path):
+    rewrite(saved, [member("store/images")])
+    with pytest.raises(BackupDamaged, match="it holds store/images, and files below it"):
         restore(saved, tmp_path / "other", quiet)
     assert sorted(os.listdir(tmp_path)) == ["data", "file"]
 
@@ -339,6 +417,22 @@ def test_the_command_says_what_has_to_be_put_right(saved, tmp_path):
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.startswith("pallor: ")
         assert "Name another" in done.stderr
+
+
+def test_a_folder_open_to_others_is_closed_when_a_machine_takes_it(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other").chmod(0o755)
+    with claimed(tmp_path / "other"):
+        assert stat.S_IMODE((tmp_path / "other").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_everybody_shares_is_refused_and_stays_as_it_is(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    with pytest.raises(DataUnusable, match="everybody shares"), claimed(tmp_path / "shared"):
+        pass
+    assert stat.S_IMODE((tmp_path / "shared").stat().st_mode) == 0o1777
+    assert os.listdir(tmp_path / "shared") == []
 
 
 def test_an_empty_folder_is_filled_and_closed_to_others(saved, tmp_path):
@@ -475,10 +569,17 @@ def members(file: Path) -> list[tuple[str, bytes]]:
         return [(one.name, tar.extractfile(one).read()) for one in tar]
 
 
-def rewrite(file: Path, more: list[tarfile.TarInfo] = (), *, digest_them: bool = True, **changes: bytes) -> None:
+def rewrite(
+    file: Path,
+    more: list[tarfile.TarInfo] = (),
+    *,
+    digest_them: bool = True,
+    digests_text: bytes | None = None,
+    **changes: bytes,
+) -> None:
     """Write a backup anew with other or more members, and with digests that fit, as a hand that knows how would."""
-    *kept, (_, digests_text) = members(file)
-    digests = json.loads(digests_text)
+    *kept, (_, before) = members(file)
+    digests = json.loads(before)
     with tarfile.open(file, "w") as tar:
 
         def add(one: tarfile.TarInfo, content: bytes) -> None:
@@ -492,4 +593,4 @@ def rewrite(file: Path, more: list[tarfile.TarInfo] = (), *, digest_them: bool =
             add(one, b"")
             if not digest_them:
                 del digests[one.name]
-        add(member("digests.json"), canonical_json(digests))
+        add(member("digests.json"), digests_text or canonical_json(digests))

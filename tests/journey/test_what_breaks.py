@@ -18,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from pallor.ids import new_id
-from pallor.onebox.demo import walk
+from pallor.onebox.demo import let_in, walk
 from pallor.onebox.people import gather
 from tests.support.photos import file_of, tissue
 from tests.support.stack import A_WHILE, Sent, Stack, a_case, a_stack, drawn_photos, total, wait_until
@@ -79,7 +79,8 @@ def test_a_photo_that_is_refused_never_stops_the_others_and_says_why(stack: Stac
     }.items():
         (tmp_path / name).write_bytes(data)
     console = Console(file=io.StringIO(), width=160, markup=False)
-    assert walk(gather(tmp_path, 10, 0), stack.box, console)
+    company = gather(tmp_path, 10, 0)
+    assert walk(company, stack.box, let_in(company, stack.box), console)
     words = console.file.getvalue()
     for name, what in {
         "good.png": "good",

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pallor.consent import Consent, Consents, Purpose, Statement, counts_from, stands
+from pallor.consent import Consent, Consents, Purpose, Statement, given_from, stands, withdrawn_from
 from tests.support.builders import NOON
 
+DAY = timedelta(days=1)
 CARE, TRAINING = Purpose.CARE, Purpose.TRAINING
 
 
@@ -47,12 +48,19 @@ def test_a_withdrawal_after_everything_else_always_wins(words, purpose):
 
 
 def test_a_phones_clock_that_is_ahead_lends_a_statement_no_weight():
-    assert counts_from(NOON + timedelta(days=1), NOON, given=True) == NOON
+    assert given_from(NOON + DAY, NOON, withdrawn=None) == NOON
+    assert withdrawn_from(NOON + DAY, NOON, given=NOON - DAY) == NOON
 
 
-def test_a_withdrawal_by_a_clock_that_is_behind_counts_from_the_consent_on():
-    assert counts_from(NOON - timedelta(days=900), NOON, given=False, first_given=NOON) == NOON
-    assert counts_from(NOON - timedelta(days=900), NOON, given=True, first_given=NOON) == NOON - timedelta(days=900)
+def test_a_yes_by_a_clock_that_is_ahead_answers_no_withdrawal_on_record():
+    assert given_from(NOON + DAY, NOON, withdrawn=NOON - DAY) == NOON - DAY
+    assert given_from(NOON + timedelta(minutes=5), NOON, withdrawn=NOON - DAY) == NOON  # no two clocks agree
+    assert given_from(NOON - 2 * DAY, NOON, withdrawn=NOON - DAY) == NOON - 2 * DAY
+
+
+def test_a_withdrawal_older_than_what_it_withdraws_counts_from_its_receipt():
+    assert withdrawn_from(NOON - 900 * DAY, NOON, given=NOON - DAY) == NOON
+    assert withdrawn_from(NOON - DAY, NOON, given=NOON - DAY) == NOON - DAY
 
 
 def test_consents_come_back_from_json():

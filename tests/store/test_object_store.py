@@ -2,7 +2,9 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -43,6 +45,11 @@ class ObjectStoreContract:
             assert not store.has(key)
             with pytest.raises(ObjectMissing):
                 store.get(key)
+
+    def test_after_a_put_nothing_is_unfinished(self, store: ObjectStore) -> None:
+        store.put(KEY, b"x")
+        assert store.discard_unfinished(timedelta()) == 0
+        assert store.get(KEY) == b"x"
 
     def test_delete_takes_away_and_twice_is_once(self, store: ObjectStore) -> None:
         store.put(KEY, b"x")
@@ -126,6 +133,16 @@ class TestFolderStore(ObjectStoreContract):
         with pytest.raises(KeyRefused, match="in the way"):
             store.put("a/b", b"x")
         assert [p.name for p in (store.root / ".incoming").iterdir()] == ["left-by-a-killed-process"]
+
+    def test_what_a_killed_process_left_goes_once_it_is_old_and_nothing_else(self, store: FolderStore) -> None:
+        store.put(KEY, b"x")
+        young, old = (store.root / ".incoming" / name for name in ("young", "old"))
+        for file, age in ((young, 0), (old, 3600)):
+            file.write_bytes(b"half")
+            os.utime(file, (time.time() - age, time.time() - age))
+            os.utime(store.root / KEY, (time.time() - age, time.time() - age))
+        assert store.discard_unfinished(timedelta(minutes=10)) == 1
+        assert (young.exists(), old.exists(), store.get(KEY)) == (True, False, b"x")
 
     def test_a_key_may_not_be_the_folder_of_another(self, store: FolderStore) -> None:
         store.put("a/b", b"x")

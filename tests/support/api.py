@@ -23,11 +23,12 @@ from backend.services.manage_people import add_person
 from backend.services.manage_sites import put_site
 from backend.services.report_guessing import report_guessing
 from backend.services.sessions import issue_token
+from backend.services.submit_case import submit_case
 from backend.settings import Settings
 from pallor.ids import new_id
 from pallor.messages import PredictCase
 from pallor.store.folder import FolderStore
-from tests.support.builders import a_case_body, a_result_body
+from tests.support.builders import a_case, a_case_body, a_result_body
 from tests.support.clock import HandClock
 
 
@@ -63,11 +64,18 @@ class Api:
         return self.call(
             "PUT",
             f"/cases/{case_id}/photos/{photo_id or new_id()}",
+            changes.pop("token", "field"),
             data=data,
             query_string={"captured_at": "2026-11-01T12:00:00Z"} | changes.pop("query", {}),
             headers={name: value for name, value in headers.items() if value is not None},
             **changes,
         )
+
+    def put_case_of_operator(self) -> str:
+        """A case at the own site that no request brought."""
+        case = a_case(site=OWN)
+        submit_case(self.parts.database, self.clock, case, within=None, by="operator")
+        return case.id
 
     def put_result(self, case_id: str, result_id: str | None = None, **facts: Any) -> TestResponse:
         return self.call("PUT", f"/lab-results/{result_id or new_id()}", "lab", json=a_result_body(case_id, **facts))

@@ -100,7 +100,7 @@ def _new_person(_api: Api, place: Place) -> Request:
 
 def _erasure(api: Api, place: Place) -> Request:
     """Of somebody who came for this alone."""
-    code = f"E-1-{new_id()[:8]}"
+    code = f"E-1-{new_id()[:8].upper()}"
     case = a_case(site=place.site, subject_code=code)
     submit_case(api.parts.database, api.clock, case, within=None, by="operator")
     said = {"site": place.site, "subject_code": code, "reason": "request"}

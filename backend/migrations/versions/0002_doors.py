@@ -62,6 +62,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_erasures")),
     )
     op.create_table(
+        "object_claims",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("key", sa.String(length=512), nullable=False),
+        sa.Column("until", Moment(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_object_claims")),
+    )
+    with op.batch_alter_table("object_claims", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_object_claims_key"), ["key"], unique=False)
+
+    op.create_table(
         "object_deletions",
         sa.Column("key", sa.String(length=512), nullable=False),
         sa.Column("asked_at", Moment(timezone=True), nullable=False),
@@ -81,6 +91,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("ended_at", Moment(timezone=True), nullable=True),
         sa.Column("password_hash", sa.String(length=256), nullable=True),
         sa.Column("one_time_until", Moment(timezone=True), nullable=True),
         sa.Column("totp_secret", sa.String(length=64), nullable=True),
@@ -239,13 +250,14 @@ def _write_consents() -> None:
     bind = op.get_bind()
     for case in bind.execute(sa.select(cases)).all():
         facts = _with_consent(case.facts)
-        bind.execute(cases.update().where(cases.c.id == case.id).values(facts=facts))
+        code = facts["subject_code"]
+        bind.execute(cases.update().where(cases.c.id == case.id).values(facts=facts, subject_code=code))
         for purpose, given in facts["consent"].items():
             if given is None:
                 continue
             at = parse_utc(given["at"])
             stamp = {"at": at, "counts_from": min(at, case.received_at), "recorded_at": case.received_at}
-            who = {"case_id": case.id, "site": case.site, "subject_code": case.subject_code}
+            who = {"case_id": case.id, "site": case.site, "subject_code": code}
             said = {"id": new_id(), "purpose": purpose, "given": True, "wording": given["wording"]}
             said["recorded_by"] = case.received_by
             bind.execute(consents.insert().values(**said, **who, **stamp))
@@ -258,4 +270,5 @@ def _write_consents() -> None:
 def _with_consent(facts: dict[str, Any]) -> dict[str, Any]:
     said = {"at": facts["visited_at"], "wording": "not-recorded"}
     rest = {name: value for name, value in facts.items() if name != "consent_to_training"}
+    rest["subject_code"] = rest["subject_code"].upper()  # one card, however it was typed
     return {**rest, "consent": {"care": said, "training": said if facts["consent_to_training"] else None}}
