@@ -4,6 +4,7 @@
 """
 
 import re
+from pathlib import PurePath
 
 
 class PallorError(Exception):
@@ -50,10 +51,13 @@ class Untrusted(PallorError):
 
 
 def shortened(value: object, limit: int = 80) -> str:
-    """A value as an error may show it: printable, one line, at most ``limit`` characters."""
+    """A value as an error may show it: printable, one line, at most ``limit`` characters; of a path, its end."""
     text = "nothing" if value is None else str(value) or "(empty)"
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= limit else text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if len(text) <= limit:
+        return text
+    dots = "\N{HORIZONTAL ELLIPSIS}"
+    return dots + text[1 - limit :] if isinstance(value, PurePath) else text[: limit - 1] + dots
 
 
 def _rebuild(kind: type[Refused], reason: str, field: str, value: str, remedy: str) -> Refused:
