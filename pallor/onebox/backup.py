@@ -265,7 +265,7 @@ def _translated(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BackupUnwritable(
-            f"the backup cannot be written: {error.strerror}", field="FILE", value=error.filename or file,
+            f"the backup cannot be written: {error.strerror}", field="FILE", value=Path(error.filename or file),
             remedy="Name a file in a folder that exists, that you may write to and that has room.",
         ) from error  # fmt: skip
 
