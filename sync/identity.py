@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from pallor.durable import sync_folder
 from pallor.errors import Refused, Untrusted
 from pallor.ids import new_id
 
@@ -117,22 +118,13 @@ def _write_once(path: Path, data: bytes) -> bool:
             os.link(staged, path)  # unlike a rename, it never takes the place of a file
         except FileExistsError:
             return False
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return True
     except OSError as error:
         raise _unusable(path, error) from error
     finally:
         with suppress(OSError):
             staged.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Let the file's name, too, survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:

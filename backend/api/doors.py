@@ -13,7 +13,7 @@ from backend.access.oidc import Provider, ProviderMissing
 from backend.access.passwords import PasswordWrong, check_password
 from backend.access.roles import ROLES_OF_PEOPLE, DeviceKind, Role
 from backend.access.second_factor import SecondFactorCodeNeeded, picture_of, uri_of
-from backend.api.parts import Parts, answers, caller, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
 from backend.auth import (
     Caller,
     Reach,
@@ -40,7 +40,6 @@ _SIGNS_IN = "sign-in"
 _SIGNS_IN_BY_OIDC = "sign-in-oidc"
 _CALLBACK = "/api/v1/sign-in/oidc/callback"
 _ON_A_PHONE = Rule(frozenset({Role.FIELD}), Reach.NONE, unfinished=True)
-_EITHER: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 
 
 def doors_api(parts: Parts) -> APIBlueprint:
@@ -74,7 +73,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
             _give_cookie(parts, response, signed_in)
         return response
 
-    @bp.get("/session", responses=answers({200: doors.SessionOut}), security=_EITHER)
+    @bp.get("/session", responses=answers({200: doors.SessionOut}), security=TOKEN_OR_SESSION)
     @allow(*Role, reach=Reach.NONE, unfinished=True, last_word=True)
     def get_session() -> Response:
         """Who you are here, what you reach, and what you have to do first"""
@@ -95,7 +94,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
             )
         )
 
-    @bp.delete("/session", responses=answers({}) | {"204": None}, security=_EITHER)
+    @bp.delete("/session", responses=answers({}) | {"204": None}, security=TOKEN_OR_SESSION)
     @allow(*Role, reach=Reach.NONE, unfinished=True)
     def delete_session() -> Response:
         """Sign out; a device by itself stays, until an administrator retires it"""
@@ -106,7 +105,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
         response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="Strict")
         return response
 
-    @bp.put("/session/password", responses=answers({200: doors.DoneOut}, 429), security=_EITHER)
+    @bp.put("/session/password", responses=answers({200: doors.DoneOut}, 429), security=TOKEN_OR_SESSION)
     @allow(*ROLES_OF_PEOPLE, reach=Reach.NONE, unfinished=True)
     def put_password(body: doors.PasswordIn) -> Response:
         """Choose a password; every other sign-in of yours ends"""
@@ -116,7 +115,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
             change_password(database, clock, person_id, body.old, body.new, token_id=who.token_id, by=who.actor)
         return shown(doors.DoneOut())
 
-    @bp.post("/session/second-factor", responses=answers({200: doors.SecondFactorOut}, 429), security=_EITHER)
+    @bp.post("/session/second-factor", responses=answers({200: doors.SecondFactorOut}, 429), security=TOKEN_OR_SESSION)
     @allow(*ROLES_OF_PEOPLE, reach=Reach.NONE, unfinished=True)
     def post_second_factor(body: doors.SecondFactorIn) -> Response:
         """Get a secret for your app; it counts once you have sent a first code"""
@@ -128,7 +127,7 @@ def doors_api(parts: Parts) -> APIBlueprint:
         uri = uri_of(secret, who.person or "")
         return shown(doors.SecondFactorOut(secret=secret, uri=uri, qr_svg=picture_of(uri)))
 
-    @bp.put("/session/second-factor", responses=answers({200: doors.DoneOut}, 409), security=_EITHER)
+    @bp.put("/session/second-factor", responses=answers({200: doors.DoneOut}, 409), security=TOKEN_OR_SESSION)
     @allow(*ROLES_OF_PEOPLE, reach=Reach.NONE, unfinished=True)
     def put_second_factor(body: doors.SecondFactorCodeIn) -> Response:
         """Send the first code of your app; from now on every sign-in asks for one"""

@@ -40,14 +40,14 @@ def rights_api(parts: Parts) -> APIBlueprint:
 
     @bp.put(
         "/erasures/<erasure_id>",
-        responses=answers({200: rights.ErasureOut, 201: rights.ErasureOut}, 404),
+        responses=answers({200: rights.ErasureOut, 201: rights.ErasureOut}, 404, 409),
     )
     @allow(Role.ADMIN, reach=Reach.NONE)
     def put_erasure(path: rights.ErasurePath, body: rights.ErasureIn) -> Response:
         """Erase everything of a person at a site, for good
 
-        Rows are gone when this answers, stored photos and traces on disk when `done_at` is set. The same again is 200;
-        whom it was about is not compared, since nothing of that is kept.
+        Rows are gone when this answers, stored photos and traces on disk when `done_at` is set. The same again is 200:
+        site and reason are compared; whom it was about is not, since nothing of that is kept.
         """
         created = erase_subject(
             parts.database, parts.clock, path.erasure_id, body.site, body.subject_code, body.reason, table,

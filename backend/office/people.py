@@ -51,8 +51,8 @@ def add_commands(command: AddCommand) -> None:
 
 def _add_site(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     database, code = open_database(settings), options.code
-    if code in {site.code for site in list_sites(database)}:
-        there = show_site(database, code)
+    there = {site.code: site for site in list_sites(database)}.get(code)
+    if there is not None:
         days = there.retention_days if options.retention_days is None else options.retention_days
         put_site(database, SystemClock(), code, practice=options.practice, retention_days=days, by=OPERATOR)
         print(f"{code} was there already; {_what_it_keeps(days, there.retention_days)}")

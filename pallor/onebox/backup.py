@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 
 from pallor.clock import SystemClock, utc_text
 from pallor.digest import canonical_json
+from pallor.durable import sync_folder
 from pallor.errors import Refused, Unavailable
 from pallor.onebox.folder import DataFolder
 from pallor.release.shelf import Shelf, ShelfEmpty
@@ -162,15 +163,6 @@ def _is_left_over(part: Path, left_over: frozenset[str]) -> bool:
 def create(path: Path) -> BinaryIO:
     """Open a new file to write, for its owner alone; raises ``FileExistsError``."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_member(name: str) -> bool:

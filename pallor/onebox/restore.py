@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from pallor.clock import parse_utc
+from pallor.durable import sync_folder
 from pallor.errors import Refused, Untrusted, shortened
 from pallor.onebox.backup import (
     DATABASE,
@@ -25,7 +26,6 @@ from pallor.onebox.backup import (
     create,
     is_member,
     partial,
-    sync_folder,
 )
 from pallor.onebox.folder import DataFolder
 from pallor.release.shelf import Shelf

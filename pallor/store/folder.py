@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from pallor.durable import sync_folder
 from pallor.ids import new_id
 from pallor.store.port import KeyRefused, ObjectMissing, StoreUnavailable, checked_key, checked_prefix
 
@@ -39,7 +40,7 @@ class FolderStore:
                     os.fsync(file.fileno())
                 os.replace(temporary, path)
                 for folder in (path.parent, *made):
-                    _sync_folder(folder)
+                    sync_folder(folder)
             except (NotADirectoryError, FileExistsError, IsADirectoryError) as error:
                 raise KeyRefused(
                     "another object's key is in the way", field="key", value=key, remedy="Use another key."
@@ -67,7 +68,7 @@ class FolderStore:
         with _translated():
             try:
                 path.unlink()
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 self._must_be_there()
 
@@ -117,15 +118,6 @@ def _make_folders(folder: Path) -> list[Path]:
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return [f.parent for f in missing]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

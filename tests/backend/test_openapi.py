@@ -1,13 +1,10 @@
 """The API document is valid, and the running server keeps what it promises, whatever it is sent."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 from flask_openapi import APIBlueprint
 from openapi_spec_validator import validate
@@ -22,6 +19,7 @@ from pallor.messages import ReportWorker
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release
 from tests.support.api import let_in
+from tests.support.web import web_server
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
 BIN = Path(sys.executable).parent
@@ -70,35 +68,8 @@ def server(migrated_sqlite, tmp_path_factory):
     release = Release.open(bootstrap_folder())
     register_release(database, clock, release, "real")
     report_worker(database, clock, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "PALLOR_DATABASE_URL": url,
-        "PALLOR_STORE_URL": f"file://{folder}/store",
-        "PALLOR_BROKER_URL": "redis://127.0.0.1:1/0",  # nobody listens: the API must not mind
-        "PALLOR_WORLD": "real",
-        "PALLOR_BIND": f"127.0.0.1:{port}",
-        "PALLOR_READY_SECONDS": "3600",
-    }
-    (folder / "store").mkdir()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([BIN / "pallor-backend", "serve"], env=environment, stderr=log)
-        _wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}", tokens
-        process.terminate()
-        process.wait(20)
-
-
-def _wait_until_it_answers(url: str, process: subprocess.Popen) -> None:
-    for _ in range(300):
-        try:
-            httpx.get(url)
-            return
-        except httpx.TransportError:
-            assert process.poll() is None
-            time.sleep(0.1)
-    raise TimeoutError(url)
+    with web_server(folder, PALLOR_READY_SECONDS="3600") as address:
+        yield address, tokens
 
 
 def test_a_route_that_does_not_say_who_may_use_it_stops_the_start(api, monkeypatch):

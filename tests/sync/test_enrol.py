@@ -1,13 +1,8 @@
 """``pallor-sync enrol``: a node comes in by its link, against a server that runs."""
 
 import json
-import os
-import socket
 import socketserver
-import subprocess
-import sys
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,8 +25,8 @@ from pallor.ids import new_id
 from sync.__main__ import main
 from sync.identity import own_key, read_identity
 from tests.support.nodes import a_root
+from tests.support.web import web_server
 
-BIN = Path(sys.executable).parent
 CLOCK = SystemClock()
 
 
@@ -254,38 +249,9 @@ def place(migrated_sqlite, tmp_path_factory):
     """One for all tests, which together enrol fewer than ten times: who comes more often is slowed."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "pallor.db").write_bytes(migrated_sqlite.read_bytes())
-    (folder / "store").mkdir()
     root, digest = a_root(folder)
     database = Database(f"sqlite:///{folder}/pallor.db")
     put_site(database, CLOCK, "kumasi-1", practice=False, retention_days=None, by="operator")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "PALLOR_DATABASE_URL": f"sqlite:///{folder}/pallor.db",
-        "PALLOR_STORE_URL": f"file://{folder}/store",
-        "PALLOR_BROKER_URL": "redis://127.0.0.1:1/0",
-        "PALLOR_WORLD": "real",
-        "PALLOR_BIND": f"127.0.0.1:{port}",
-        "PALLOR_ROOT_METADATA": str(root),
-        "PALLOR_WEB_PROCESSES": "1",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([BIN / "pallor-backend", "serve"], env=environment, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}"
-        wait_until_it_answers(url, process)
+    with web_server(folder, PALLOR_ROOT_METADATA=str(root), PALLOR_WEB_PROCESSES="1") as url:
         yield Place(url, database, digest, folder / "log")
-        process.terminate()
-        process.wait(20)
     database.close()
-
-
-def wait_until_it_answers(url: str, process: subprocess.Popen) -> None:
-    for _ in range(300):
-        try:
-            httpx.get(url)
-            return
-        except httpx.TransportError:
-            assert process.poll() is None
-            time.sleep(0.1)
-    raise TimeoutError(url)
