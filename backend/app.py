@@ -22,6 +22,7 @@ from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
 from backend.api.rights import rights_api
+from backend.api.training import training_api
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, not_valid, strict_json
 from backend.services.whereabouts import check_within
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _PUBLIC = ("openapi", "swagger", "page", "enrol")  # the API document and the page hold no data
 _MAX_JSON_BYTES = 64 * 1024
+_MAX_LARGE_JSON_BYTES = 16 * 1024 * 1024  # the groups of two hundred thousand photos
 _CHANGING = ("PUT", "POST", "PATCH", "DELETE")
 _LONG_SECONDS = 0.5  # of a body that trickles in; its sender may have been put out meanwhile
 _WITH_BODY = ("PUT", "POST", "PATCH")
@@ -68,7 +70,10 @@ def create_app(parts: Parts) -> Flask:
     )
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
-    for api in (field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, doors_api, oidc_api, health_api):
+    for api in (
+        field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, training_api, doors_api, oidc_api,
+        health_api,
+    ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
         app.add_url_rule(path, name, partial(_page, f"{name}.html"))
@@ -134,7 +139,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             check_within(parts.database, path, g.caller.sites)
         if request.method in _WITH_BODY and "photo_id" not in path:
             began = time.perf_counter()
-            _check_json()
+            _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES)
             if rule.roles and time.perf_counter() - began > _LONG_SECONDS:
                 g.ask_again()
 
@@ -178,8 +183,8 @@ def _told(response: Response) -> dict[str, object]:
     }
 
 
-def _check_json() -> None:
-    request.max_content_length = _MAX_JSON_BYTES
+def _check_json(max_bytes: int) -> None:
+    request.max_content_length = max_bytes
     if request.mimetype != "application/json":
         raise BodyTypeRefused(
             "this route takes JSON", field="Content-Type", value=request.mimetype or None,

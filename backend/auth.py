@@ -91,7 +91,8 @@ class Rule:
 
     ``roles``: who may use it, empty for anyone, who then needs no token. ``delivers``: a locked or a retired phone may,
     with what it has sealed. ``unfinished``: also callers may who have something to do first (another password, a second
-    factor, a fingerprint to be compared). ``last_word``: also a stolen device.
+    factor, a fingerprint to be compared). ``last_word``: also a stolen device. ``large``: a machine sends more
+    than people do.
     """
 
     roles: frozenset[Role]
@@ -99,6 +100,7 @@ class Rule:
     delivers: bool = False
     unfinished: bool = False
     last_word: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,12 +147,17 @@ class Caller:
 
 
 def allow(
-    *roles: Role, reach: Reach, delivers: bool = False, unfinished: bool = False, last_word: bool = False
+    *roles: Role,
+    reach: Reach,
+    delivers: bool = False,
+    unfinished: bool = False,
+    last_word: bool = False,
+    large: bool = False,
 ) -> Callable[[Route], Route]:
     """Declare who may use a route; ``app.create_app`` refuses to start with a route that declares nobody."""
     if not roles:
         raise ValueError("a rule names its roles; for everybody there is allow_anyone")
-    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word))
+    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large))
 
 
 def allow_anyone() -> Callable[[Route], Route]:

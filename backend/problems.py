@@ -26,11 +26,13 @@ from backend.auth import (
     TokenUnknown,
 )
 from backend.services.erase import SubjectUnknown
+from backend.services.export_snapshot import NothingEligible
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
 from backend.services.receive_photo import OffsetMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
+from backend.services.register_release import ReleaseIdTaken
 from backend.services.rotate_token import CookieNotRotated, TokenReplaced
 from backend.services.sign_in import BrowserNeeded, DeviceTokenNeeded, PhoneOut, SiteNotShared
 from backend.services.sign_in_by_oidc import AccountUnknown, SignInNotBegun
@@ -79,6 +81,8 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     FingerprintDiffers: HTTPStatus.CONFLICT,
     LastAdministrator: HTTPStatus.CONFLICT,
     NameTaken: HTTPStatus.CONFLICT,
+    NothingEligible: HTTPStatus.CONFLICT,
+    ReleaseIdTaken: HTTPStatus.CONFLICT,
     RoleFixed: HTTPStatus.CONFLICT,
     SiteTaken: HTTPStatus.CONFLICT,
     StateFinal: HTTPStatus.CONFLICT,
@@ -94,6 +98,7 @@ _HIDDEN = ("subject_code", "reason")
 # The last one is said of a text's length only where it is a backend.wire.fields.Secret.
 _TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"
+_MOST_FAULTS = 100  # a long body that is wrong throughout must not come back many times as long
 
 
 class BodyNotJson(Refused):
@@ -143,8 +148,8 @@ def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | No
 
 
 def not_valid(error: ValidationError) -> Response:
-    """Everything that pydantic found wrong with a request, at once."""
-    faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)]
+    """What pydantic found wrong with a request, at once."""
+    faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
     detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
 

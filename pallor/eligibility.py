@@ -27,7 +27,7 @@ class Evidence:
 
 def withheld_reasons(evidence: Evidence) -> tuple[str, ...]:
     """Stable codes of everything that keeps a label from training; empty when it is eligible."""
-    near = [at for at in evidence.captured_at if abs(at - evidence.taken_at) <= MAX_SPECIMEN_GAP]
+    near = [at for at in evidence.captured_at if is_near(at, evidence.taken_at)]
     checks = {
         "practice-site": evidence.practice,
         "no-consent-to-training": not evidence.consent_to_training,
@@ -38,3 +38,8 @@ def withheld_reasons(evidence: Evidence) -> tuple[str, ...]:
         "conflicting-values": len(set(evidence.values_g_per_l)) > 1,
     }
     return tuple(reason for reason, holds in checks.items() if holds)
+
+
+def is_near(captured_at: datetime, taken_at: datetime) -> bool:
+    """Whether a photo was taken so near the specimen that its haemoglobin is still that of the person on it."""
+    return abs(captured_at - taken_at) <= MAX_SPECIMEN_GAP

@@ -78,6 +78,16 @@ def table_source(table: str) -> str:
     return str(_table(table)["source"])
 
 
+def age_bands(table: str) -> tuple[tuple[int, int | None], ...]:
+    """Months from (included) to (excluded) of a table's groups, the youngest first; None where there is no upper end.
+
+    Raises:
+        LabelTableUnknown: no such table.
+    """
+    months = {tuple(group["months"]) for group in _table(table)["group"]}
+    return tuple((band[0], band[1] if len(band) > 1 else None) for band in sorted(months))
+
+
 @cache
 def _table(table: str) -> Mapping[str, Any]:
     if table not in TABLES:

@@ -1,5 +1,6 @@
-"""Real parts for every test: databases of both dialects, each empty when a test begins."""
+"""Real parts for every test: databases of both dialects, each empty when a test begins, and an S3 server."""
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -62,3 +63,28 @@ def database(request) -> Iterator[Database]:
         set_world(database, "real")
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Moto's HTTP server on a free port; its address."""
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}"
+    moto.stop()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that open nothing, and no others."""
+    import boto3
+
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

@@ -4,9 +4,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from backend.services.post_candidate import SnapshotState
 from backend.services.read_records import CaseView
 from backend.services.standing_consents import Standing
-from backend.wire import out, rights
+from backend.wire import out, rights, training
 from pallor.consent import Purpose
 from pallor.image.quality import RETAKE_WORDS
 from pallor.release.manifest import Manifest
@@ -177,3 +178,17 @@ def release(digest: str, manifest: Manifest) -> out.ReleaseOut:
         threshold=manifest.threshold,
         figures=list(data["figures"]),
     )
+
+
+def snapshot(row: Row[Any], world: str) -> training.SnapshotOut:
+    kept = {name: row._mapping[name] for name in training.SnapshotOut.model_fields if name in row._mapping}
+    return training.SnapshotOut(**kept, world=world)
+
+
+def same_photos(row: Row[Any], withheld: int) -> training.SamePhotoGroupsOut:
+    kept = {name: row._mapping[name] for name in training.SamePhotoGroupsOut.model_fields if name in row._mapping}
+    return training.SamePhotoGroupsOut(**kept, withheld=withheld)
+
+
+def candidate(row: Row[Any], snapshot: SnapshotState) -> training.CandidateOut:
+    return training.CandidateOut(**row.report, snapshot=snapshot, posted_at=row.posted_at, posted_by=row.posted_by)

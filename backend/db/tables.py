@@ -68,6 +68,7 @@ deployment = Table(  # one row, written once: the world of a deployment never ch
     metadata,
     Column("id", Integer, primary_key=True),
     Column("world", String(16), nullable=False),
+    Column("pseudonym_key", String(64), nullable=False),  # without it nobody tells from a pseudonym whose code it was
 )
 
 sites = Table(
@@ -384,8 +385,12 @@ snapshots = Table(
     "snapshots",
     metadata,
     Column("digest", String(71), primary_key=True),
+    Column("photos", Integer, nullable=False),
+    Column("cases", Integer, nullable=False),
     Column("made_at", Moment, nullable=False),
-    Column("incomplete_since", Moment),  # when the first of its cases was erased
+    Column("made_by", _ACTOR, nullable=False),
+    Column("incomplete_since", Moment),  # when the first of its cases was erased, and its object with them
+    Index(None, "made_at", "digest"),
 )
 
 snapshot_cases = Table(  # which cases a snapshot holds; no foreign key, for a case may be erased
@@ -393,6 +398,42 @@ snapshot_cases = Table(  # which cases a snapshot holds; no foreign key, for a c
     metadata,
     Column("snapshot_digest", String(71), ForeignKey("snapshots.digest"), primary_key=True),
     Column("case_id", String(36), primary_key=True),
+)
+
+same_photo_reports = Table(  # what the trainer found about a snapshot: the newest word stands
+    "same_photo_reports",
+    metadata,
+    Column("snapshot_digest", String(71), ForeignKey("snapshots.digest"), primary_key=True),
+    Column("content_digest", String(71), nullable=False),
+    Column("method", String(64), nullable=False),
+    Column("groups", Integer, nullable=False),
+    Column("photos", Integer, nullable=False),  # of this server, among those that the report names ...
+    Column("unknown_photos", Integer, nullable=False),  # ... and of nobody here
+    Column("received_at", Moment, nullable=False),
+    Column("received_by", _ACTOR, nullable=False),
+)
+
+same_photo_members = Table(  # groups that hold photos of more than one subject; others say nothing
+    "same_photo_members",
+    metadata,
+    Column("snapshot_digest", String(71), ForeignKey("same_photo_reports.snapshot_digest"), primary_key=True),
+    Column("photo_id", String(36), ForeignKey("photos.id"), primary_key=True),
+    Column("number", Integer, nullable=False),  # of the group, within its report
+    Index(None, "photo_id"),
+    Index(None, "snapshot_digest", "number"),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("release_id", String(64), primary_key=True),
+    Column("digest", String(71), nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("snapshot_digest", String(71), nullable=False),  # no foreign key: it may have been imported
+    Column("posted_at", Moment, nullable=False),
+    Column("posted_by", _ACTOR, nullable=False),
+    Index(None, "posted_at", "release_id"),
+    Index(None, "snapshot_digest"),
 )
 
 erasures = Table(  # that something was erased, for whom it was asked and what had learned from it; never what it was

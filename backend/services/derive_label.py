@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
-from backend.db.tables import deployment, labels, photos, same_photo_warnings, sites
+from backend.db.tables import deployment, labels, photos, sites
 from backend.services.audit import write_audit
 from backend.services.records import case_of, case_row, note_change, standing_results
+from backend.services.same_photo import photos_alike
 from backend.services.standing_consents import standing_consents
 from pallor.case import Case
 from pallor.clock import Clock, utc_text
@@ -17,6 +18,8 @@ from pallor.eligibility import Evidence, withheld_reasons
 from pallor.ids import new_id
 from pallor.lab import Hb, read_hb
 from pallor.label import Label, label_of
+
+USABLE = ("waiting", "scored")  # states of a photo whose quality was good enough
 
 
 def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: str) -> None:
@@ -33,10 +36,10 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
     label = label_of(hb, case.subject, table)
     usable = tx.execute(
         select(photos.c.id, photos.c.stored_sha256, photos.c.captured_at)
-        .where(photos.c.case_id == case_id, photos.c.state.in_(("waiting", "scored")))
+        .where(photos.c.case_id == case_id, photos.c.state.in_(USABLE))
         .order_by(photos.c.received_at, photos.c.id)
     ).all()
-    warned = select(same_photo_warnings.c.photo_id).where(same_photo_warnings.c.photo_id.in_([p.id for p in usable]))
+    alike = select(photos_alike([p.id for p in usable])).limit(1)
     practice = tx.execute(select(sites.c.practice).where(sites.c.code == case.site)).scalar_one()
     withheld = withheld_reasons(
         Evidence(
@@ -45,7 +48,7 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
             taken_at=newest.taken_at,
             captured_at=tuple(p.captured_at for p in usable),
             values_g_per_l=tuple(r.g_per_l for r in results),
-            same_photo_elsewhere=tx.execute(warned).first() is not None,
+            same_photo_elsewhere=tx.execute(alike).first() is not None,
             practice=practice,
         )
     )
@@ -62,6 +65,19 @@ def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: 
         **_label_json(case, hb, label),
     }
     _supersede(tx, clock, case_id, content, eligible=not withheld, by=by)
+
+
+def derive_by_table(tx: Connection, clock: Clock, table: str, *, by: str) -> None:
+    """Derive every label anew that stands by another table: the one that is used here was changed."""
+    stale = select(labels.c.case_id).where(is_newest(), labels.c.record["table"].as_string() != table)
+    for case_id in tx.execute(stale).scalars().all():
+        derive_label(tx, clock, case_id, table, by=by)
+
+
+def is_newest() -> ColumnElement[bool]:
+    """That no other label supersedes a row of ``labels``."""
+    later = labels.alias()
+    return ~select(later.c.id).where(later.c.supersedes == labels.c.id).correlate(labels).exists()
 
 
 def label_key(label_id: str, derived_at: datetime) -> str:
@@ -85,11 +101,7 @@ def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
 
 def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool, by: str) -> None:
     digest = digest_of(content)
-    older = labels.alias()
-    newest = select(labels).where(
-        labels.c.case_id == case_id, ~select(older.c.id).where(older.c.supersedes == labels.c.id).exists()
-    )
-    there = tx.execute(newest).first()
+    there = tx.execute(select(labels).where(labels.c.case_id == case_id, is_newest())).first()
     if there is not None and there.content_digest == digest:
         return
     label_id, now = new_id(), clock.now()

@@ -12,6 +12,7 @@ from backend.db.tables import (
     amendments,
     audit,
     audit_values,
+    candidates,
     cases,
     changes,
     consents,
@@ -22,6 +23,7 @@ from backend.db.tables import (
     photos,
     predictions,
     releases,
+    same_photo_members,
     same_photo_warnings,
     snapshot_cases,
     snapshots,
@@ -32,10 +34,12 @@ from backend.services.audit import ERASED_VALUES, ERASURE, write_audit
 from backend.services.derive_label import derive_label, label_key
 from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
+from backend.services.same_photo import photos_alike
 from backend.services.take_away import ask_to_take_away
-from backend.services.take_in_photo import image_key
 from pallor.clock import Clock
 from pallor.errors import Refused
+from pallor.snapshot import snapshot_key
+from pallor.store.port import image_key
 
 
 class SubjectUnknown(Refused):
@@ -88,8 +92,8 @@ def erase_cases(
     now = clock.now()
     theirs = select(photos.c.id).where(photos.c.case_id.in_(case_ids))
     alike = _cases_warned_by(tx, case_ids)
-    ask_to_take_away(database, tx, now, _keys(tx, case_ids))
     snapshots_hit = _mark_snapshots(tx, now, case_ids)
+    ask_to_take_away(database, tx, now, _keys(tx, case_ids) + [snapshot_key(digest) for digest in snapshots_hit])
     erased = {
         "site": site,
         "cause": cause,
@@ -100,7 +104,7 @@ def erase_cases(
     }
     tx.execute(erasures.insert().values(erased | {"id": erasure_id, "asked_at": now, "asked_by": by}))
     _hand_on_withdrawals(tx, case_ids)
-    for rows in (upload_pieces, predictions):
+    for rows in (upload_pieces, predictions, same_photo_members):
         tx.execute(delete(rows).where(rows.c.photo_id.in_(theirs)))
     warnings = same_photo_warnings
     tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
@@ -154,13 +158,12 @@ def list_erasures(database: Database, limit: int, after: tuple[Any, str] | None)
 
 
 def _cases_warned_by(tx: Connection, case_ids: Sequence[str]) -> list[tuple[str, str]]:
-    """Cases that stay, and their photos, with a warning because of a photo that goes."""
-    other = photos.alias()
+    """Cases that stay, and their photos, that are held to be the same photograph as a photo that goes."""
+    alike = photos_alike(select(photos.c.id).where(photos.c.case_id.in_(case_ids)))
     query = (
         select(photos.c.case_id, photos.c.id)
-        .join(same_photo_warnings, same_photo_warnings.c.photo_id == photos.c.id)
-        .join(other, other.c.id == same_photo_warnings.c.other_photo_id)
-        .where(other.c.case_id.in_(case_ids), photos.c.case_id.not_in(case_ids))
+        .join(alike, alike.c.other_photo_id == photos.c.id)
+        .where(photos.c.case_id.not_in(case_ids))
         .distinct()
         .order_by(photos.c.case_id, photos.c.id)
     )
@@ -186,8 +189,11 @@ def _mark_snapshots(tx: Connection, now: Any, case_ids: Sequence[str]) -> list[s
 
 
 def _learned_from(tx: Connection, digests: Sequence[str]) -> list[str]:
+    """Releases and candidates that were made from one of these snapshots."""
     known = tx.execute(select(releases.c.release_id, releases.c.manifest)) if digests else ()
-    return sorted(row.release_id for row in known if row.manifest["snapshot_digest"] in digests)
+    learned = {row.release_id for row in known if row.manifest["snapshot_digest"] in digests}
+    made = select(candidates.c.release_id).where(candidates.c.snapshot_digest.in_(digests))
+    return sorted(learned | set(tx.execute(made).scalars()))
 
 
 def _hand_on_withdrawals(tx: Connection, case_ids: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases, sites
+from backend.services.derive_label import is_newest
 from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import Standing, standing_consents
@@ -211,9 +212,7 @@ def _shown_answers(connection: Connection, case_ids: list[str]) -> dict[str, Pre
 
 
 def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
-    later = labels.alias()
-    newest = ~select(later.c.id).where(later.c.supersedes == labels.c.id).exists()
-    query = select(labels).where(labels.c.case_id.in_(case_ids), newest)
+    query = select(labels).where(labels.c.case_id.in_(case_ids), is_newest())
     return {row.case_id: row for row in connection.execute(query)}
 
 

@@ -14,9 +14,10 @@ from backend.services.records import ContentDiffers, IdTaken, case_row, not_foun
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
-from backend.services.take_in_photo import Declaration, Intake, image_key, take_in
+from backend.services.take_in_photo import Declaration, Intake, take_in
 from pallor.clock import Clock
 from pallor.errors import Refused
+from pallor.store.port import image_key
 
 
 class OffsetMismatch(Refused):

@@ -21,11 +21,7 @@ class WorldMismatch(Refused):
 
 def register_release(database: Database, clock: Clock, release: Release, world: str, *, by: str = "operator") -> bool:
     """Record a release's manifest; True when it is new. Raises ``ReleaseIdTaken`` or ``WorldMismatch``."""
-    if world == "real" and release.manifest.world != "real":
-        raise WorldMismatch(
-            "a synthetic-world release cannot serve people", field="release", value=release.release_id,
-            remedy="Use a release trained on real cases.",
-        )  # fmt: skip
+    check_world(world, release.manifest.world, release.release_id)
     row = {
         "release_id": release.release_id,
         "digest": release.digest,
@@ -43,6 +39,15 @@ def register_release(database: Database, clock: Clock, release: Release, world: 
             remedy="Give the release an id of its own.",
         )  # fmt: skip
     return False
+
+
+def check_world(world: str, of_release: str, release_id: str) -> None:
+    """Raise ``WorldMismatch`` for a release of the synthetic world in a real deployment."""
+    if world == "real" and of_release != "real":
+        raise WorldMismatch(
+            "a synthetic-world release cannot serve people", field="release", value=release_id,
+            remedy="Use a release trained on real cases.",
+        )  # fmt: skip
 
 
 def manifest_of(database: Database, release_id: str) -> Manifest | None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, Subquery, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, photos, same_photo_warnings, sites
+from backend.db.tables import cases, photos, same_photo_members, same_photo_warnings, sites
 from backend.services.records import case_row
 from pallor.clock import Clock
 from pallor.image.fingerprint import NEAR_BITS, bands, hamming
@@ -40,16 +40,38 @@ def warn_of_same_photo(
     return sorted({(other_case, other_id) for other_id, other_case, _ in found if other_case != case_id})
 
 
+def photos_alike(photo_ids: Sequence[str] | Select[tuple[str]]) -> Subquery:
+    """``photo_id``, one of these, and ``other_photo_id``, another subject's: the same photograph by the warnings given
+    here, or by what the trainer found. Each pair is there from both sides.
+    """
+    warnings, mine, other = same_photo_warnings, same_photo_members.alias(), same_photo_members.alias()
+    me, them = people_on_photos(), people_on_photos()
+    warned = select(warnings.c.photo_id, warnings.c.other_photo_id).where(warnings.c.photo_id.in_(photo_ids))
+    found = (
+        select(mine.c.photo_id, other.c.photo_id.label("other_photo_id"))
+        .join(other, (mine.c.snapshot_digest == other.c.snapshot_digest) & (mine.c.number == other.c.number))
+        .join(me, me.c.photo_id == mine.c.photo_id)
+        .join(them, them.c.photo_id == other.c.photo_id)
+        .where(mine.c.photo_id.in_(photo_ids), me.c.person != them.c.person)
+    )
+    return warned.union(found).subquery()
+
+
+def people_on_photos() -> Subquery:
+    """``photo_id``, ``case_id``, and the ``person``, who is known by site and code (neither holds a space)."""
+    person = (cases.c.site + " " + cases.c.subject_code).label("person")
+    return select(photos.c.id.label("photo_id"), photos.c.case_id, person).join(cases).subquery()
+
+
 def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """For each of these photos the cases of other subjects that hold the same photograph, each with its site."""
-    other = photos.alias()
+    alike = photos_alike(photo_ids)
     query = (
-        select(same_photo_warnings.c.photo_id, other.c.case_id, cases.c.site)
-        .join(other, same_photo_warnings.c.other_photo_id == other.c.id)
-        .join(cases, cases.c.id == other.c.case_id)
-        .where(same_photo_warnings.c.photo_id.in_(photo_ids))
+        select(alike.c.photo_id, photos.c.case_id, cases.c.site)
+        .join(photos, photos.c.id == alike.c.other_photo_id)
+        .join(cases, cases.c.id == photos.c.case_id)
         .distinct()
-        .order_by(other.c.case_id)
+        .order_by(photos.c.case_id)
     )
     found: dict[str, list[tuple[str, str]]] = {photo_id: [] for photo_id in photo_ids}
     for row in connection.execute(query):

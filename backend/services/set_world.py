@@ -1,4 +1,6 @@
-"""The world of a deployment, real or synthetic, is set once."""
+"""The world of a deployment, real or synthetic, is set once, and with it the key of its pseudonyms."""
+
+import secrets
 
 from sqlalchemy import select
 
@@ -14,7 +16,8 @@ class WorldFixed(Refused):
 def set_world(database: Database, world: str) -> None:
     """Write the world into a new database, or check that it is this one; raises ``WorldFixed``."""
     with database.write() as tx:
-        database.insert_once(tx, deployment, {"id": 1, "world": world})
+        row = {"id": 1, "world": world, "pseudonym_key": secrets.token_hex(32)}
+        database.insert_once(tx, deployment, row)
         there = tx.execute(select(deployment.c.world)).scalar_one()
     if there != world:
         raise WorldFixed(

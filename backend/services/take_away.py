@@ -1,7 +1,7 @@
 """Objects go when nothing refers to them any more: noted with what was erased, taken away by the sweeper.
 
-Whoever stores a photo claims its object first. While a claim is open the object may be yet to come, whoever was erased
-meanwhile, so it is not taken away and no erasure that waits for it is done.
+Whoever stores a photo or a snapshot claims its object first. While a claim is open the object may be yet to come,
+whoever was erased meanwhile, so it is not taken away and no erasure that waits for it is done.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from sqlalchemy import Connection, delete, select
 
 from backend.db.engine import Database
-from backend.db.tables import labels, object_claims, object_deletions, photos
+from backend.db.tables import labels, object_claims, object_deletions, photos, snapshots
 from pallor.clock import Clock
 from pallor.ids import new_id
 from pallor.store.port import ObjectStore
@@ -80,4 +80,8 @@ def _referred_to(tx: Connection, key: str) -> bool:
     name = PurePosixPath(key).stem
     if key.startswith("images/"):
         return tx.execute(select(photos.c.id).where(photos.c.stored_sha256 == f"sha256:{name}")).first() is not None
+    if key.startswith("snapshots/"):
+        whole = select(snapshots.c.digest).where(snapshots.c.incomplete_since.is_(None))
+        digest = f"sha256:{PurePosixPath(key).parent.name}"
+        return tx.execute(whole.where(snapshots.c.digest == digest)).first() is not None
     return tx.execute(select(labels.c.id).where(labels.c.id == name)).first() is not None

@@ -16,13 +16,13 @@ from backend.services.records import note_change
 from backend.services.same_photo import warn_of_same_photo
 from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
 from pallor.clock import Clock
-from pallor.digest import hex_of, sha256_of
+from pallor.digest import sha256_of
 from pallor.errors import Refused
 from pallor.image.decode import Limits, decode, encode
 from pallor.image.fingerprint import bands, perceptual_hash
 from pallor.image.quality import Quality, judge
 from pallor.messages import PredictCase
-from pallor.store.port import ObjectStore
+from pallor.store.port import ObjectStore, image_key
 
 _PHOTOS_AT_ONCE = 2
 
@@ -96,12 +96,6 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
     if quality.passed:
         intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
     return True
-
-
-def image_key(stored_sha256: str) -> str:
-    """Where a stored photo lies: ``images/<aa>/<sha256>.png``."""
-    bare = hex_of(stored_sha256)
-    return f"images/{bare[:2]}/{bare}.png"
 
 
 def message_for(case_id: str, photo_id: str, stored_sha256: str) -> PredictCase:

@@ -130,7 +130,7 @@ class Manifest:
         fields = dict(data)
         if fields.pop("format") != FORMAT:
             raise ValueError(f"format {data['format']!r}")
-        if not _RELEASE_ID.fullmatch(fields["release_id"]):
+        if not is_release_id(fields["release_id"]):
             raise ValueError(f"release_id {fields['release_id']!r}")
         if fields["world"] not in ("real", "synthetic"):
             raise ValueError(f"world {fields['world']!r}")
@@ -154,6 +154,11 @@ class Manifest:
                 "figures": tuple(Figure(**f) for f in fields["figures"]),
             }
         )
+
+
+def is_release_id(text: str) -> bool:
+    """True for what may name a release: it is also the name of its folder."""
+    return bool(_RELEASE_ID.fullmatch(text))
 
 
 def _check_numbers(fields: Mapping[str, Any]) -> None:

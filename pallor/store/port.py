@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Protocol
 
+from pallor.digest import hex_of
 from pallor.errors import Refused, Unavailable
 
 MAX_KEY_BYTES = 512
@@ -64,6 +65,12 @@ class ObjectStore(Protocol):
     def discard_unfinished(self, older_than: timedelta) -> int:
         """Drop what a ``put`` that never ended has left and is older than this; how many younger ones there are."""
         ...
+
+
+def image_key(digest: str) -> str:
+    """Where a stored photo lies: ``images/<aa>/<sha256>.png``."""
+    bare = hex_of(digest)
+    return f"images/{bare[:2]}/{bare}.png"
 
 
 def checked_key(key: str) -> str:

@@ -220,12 +220,17 @@ def test_a_twin_keeps_its_object_and_loses_the_warning(api):
     assert _objects(api) == []
 
 
+def _register(api, digest, case_ids):
+    with api.parts.database.write() as tx:
+        return register_snapshot(api.parts.database, tx, api.clock, digest, case_ids, len(case_ids), by="operator")
+
+
 def test_snapshots_that_held_a_case_are_incomplete_and_what_learned_from_them_is_named(api):
     case_id, other = api.put_case(subject_code=SUBJECT), api.put_case(subject_code="B-2")
     held, free = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-    assert register_snapshot(api.parts.database, api.clock, held, [case_id, other, other])
-    assert register_snapshot(api.parts.database, api.clock, free, [other])
-    assert not register_snapshot(api.parts.database, api.clock, free, [other])
+    assert _register(api, held, [case_id, other, other])
+    assert _register(api, free, [other])
+    assert not _register(api, free, [other])
     for number, digest in enumerate((held, free)):
         manifest = a_manifest(release_id=f"learned-{number}", snapshot_digest=digest)
         register_release(api.parts.database, api.clock, Release(None, manifest, f"sha256:{number}" + "1" * 63), "real")
@@ -239,7 +244,7 @@ def test_snapshots_that_held_a_case_are_incomplete_and_what_learned_from_them_is
 def test_a_snapshot_of_a_case_erased_meanwhile_is_incomplete_from_the_start(api):
     case_id = api.put_case(subject_code=SUBJECT)
     _erase(api)
-    register_snapshot(api.parts.database, api.clock, "sha256:" + "a" * 64, [case_id])
+    _register(api, "sha256:" + "a" * 64, [case_id])
     with api.parts.database.read() as connection:
         assert connection.execute(select(snapshots.c.incomplete_since)).scalar() is not None
 

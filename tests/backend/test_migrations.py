@@ -11,11 +11,12 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from backend.db import migrate as migrating
 from backend.db.engine import Database
 from backend.db.migrate import DatabaseNotMigrated, check_migrated, migrate
-from backend.db.tables import cases, changes, consents, metadata, sites, tokens
+from backend.db.tables import cases, changes, consents, deployment, metadata, sites, snapshot_cases, tokens
 from backend.services.amend_case import amend_case
 from backend.services.derive_label import derive_label
 from backend.services.read_records import show_case
 from backend.services.records import note_change
+from backend.services.register_snapshot import list_snapshots
 from backend.services.set_world import WorldFixed, set_world
 from pallor.consent import Purpose
 from pallor.ids import new_id
@@ -61,10 +62,20 @@ _WHEN = datetime(2026, 11, 1, 12, 30)
 @pytest.fixture(params=["sqlite", "postgresql"])
 def first_version(request, tmp_path):
     """A database as the first version left it, with three cases; one of them took its consent to training back."""
+    yield from _database_at("0001", _fill, request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def second_version(request, tmp_path):
+    """A database as the second version left it, with two snapshots; one has lost somebody who was erased."""
+    yield from _database_at("0002", _register_by_hand, request, tmp_path)
+
+
+def _database_at(revision, fill, request, tmp_path):
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/first.db"
+        url = f"sqlite:///{tmp_path}/older.db"
     else:
-        server, name = request.getfixturevalue("postgres_url"), f"first_{new_id()[:8]}"
+        server, name = request.getfixturevalue("postgres_url"), f"older_{new_id()[:8]}"
         engine = create_engine(server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
@@ -74,11 +85,25 @@ def first_version(request, tmp_path):
     with database.write() as tx:
         config = migrating._config()
         config.attributes["connection"] = tx
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
     with database.write() as tx:
-        _fill(tx)
+        fill(tx)
     yield database
     database.close()
+
+
+HELD, LOST = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def _register_by_hand(tx):
+    tables = MetaData()
+    tables.reflect(tx)
+    when = _WHEN.replace(tzinfo=UTC) if tx.dialect.name != "sqlite" else _WHEN
+    tx.execute(tables.tables["deployment"].insert().values(id=1, world="real"))
+    snapshots, held = tables.tables["snapshots"], tables.tables["snapshot_cases"]
+    for digest, since, case_ids in ((HELD, None, [YES, NO]), (LOST, when, [CHANGED])):
+        tx.execute(snapshots.insert().values(digest=digest, made_at=when, incomplete_since=since))
+        tx.execute(held.insert(), [{"snapshot_digest": digest, "case_id": case_id} for case_id in case_ids])
 
 
 def _fill(tx):
@@ -167,3 +192,29 @@ def test_its_feed_never_gives_a_number_twice(first_version):
         tx.execute(changes.delete())
         note_change(tx, HandClock(), "case", YES, YES)
         assert tx.execute(select(changes.c.seq)).scalar() == newest + 1
+
+
+def test_snapshots_of_the_second_version_stay_and_say_how_much_they_hold(second_version):
+    migrate(second_version)
+    with second_version.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        held = connection.execute(select(func.count()).select_from(snapshot_cases)).scalar()
+    newest_first = list_snapshots(second_version, 10, None)
+    assert held == 3
+    assert [(row.digest, row.photos, row.cases, row.made_by) for row in newest_first] == [
+        (LOST, 1, 1, "operator"),
+        (HELD, 2, 2, "operator"),
+    ]
+    assert [row.incomplete_since is None for row in newest_first] == [False, True]
+
+
+def test_each_deployment_has_a_key_of_its_own_for_pseudonyms_and_keeps_it(second_version, database):
+    def key(of):
+        with of.read() as connection:
+            return connection.execute(select(deployment.c.pseudonym_key)).scalar_one()
+
+    migrate(second_version)
+    made = key(second_version)
+    set_world(second_version, "real")
+    assert key(second_version) == made != key(database)
+    assert len(bytes.fromhex(made)) == 32

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from pallor.store import open_store
 from pallor.store.folder import FolderStore
@@ -196,8 +194,8 @@ class TestS3Store(ObjectStoreContract):
             away.has(KEY)
 
     @pytest.fixture
-    def store(self, server: str, request: pytest.FixtureRequest) -> Iterator[S3Store]:
-        client = connect(server)
+    def store(self, s3_server: str, request: pytest.FixtureRequest) -> Iterator[S3Store]:
+        client = connect(s3_server)
         bucket = f"photos-{abs(hash(request.node.name))}"
         client.create_bucket(Bucket=bucket)
         yield S3Store(bucket, prefix="site/one", client=client, page_size=10)
@@ -205,11 +203,11 @@ class TestS3Store(ObjectStoreContract):
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_store_is_opened_by_its_address(tmp_path: Path, server: str) -> None:
+def test_a_store_is_opened_by_its_address(tmp_path: Path, s3_server: str) -> None:
     folder = open_store(f"file://{tmp_path}/objects")
     assert isinstance(folder, FolderStore)
     assert folder.root == tmp_path / "objects"
-    bucket = open_store("s3://photos/site/one", s3_endpoint=server)
+    bucket = open_store("s3://photos/site/one", s3_endpoint=s3_server)
     assert isinstance(bucket, S3Store)
     assert (bucket.bucket, bucket.prefix) == ("photos", "site/one/")
     bucket.client.close()
@@ -219,24 +217,3 @@ def test_a_store_is_opened_by_its_address(tmp_path: Path, server: str) -> None:
 def test_an_address_that_is_no_store_is_refused(url: str) -> None:
     with pytest.raises(StoreUnknown, match="not the address of a store"):
         open_store(url)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """Moto's HTTP server on a free port."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that open nothing, and no others."""
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pallor.candidate import CandidateReport, Gate
 from pallor.case import Case
 from pallor.consent import Consent, Consents
 from pallor.ids import new_id
 from pallor.prediction import Engine, Prediction
-from pallor.release.manifest import IntendedUse, Manifest
+from pallor.release.manifest import Figure, IntendedUse, Manifest
+from pallor.snapshot import LabelledPhoto
 from pallor.subject import Sex, Subject
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -57,6 +59,41 @@ def a_manifest(**facts: Any) -> Manifest:
         figures=(),
     )
     return replace(manifest, **facts)
+
+
+def a_candidate(**facts: Any) -> CandidateReport:
+    report = CandidateReport(
+        release_id="child-eye-1",
+        manifest_digest="sha256:" + "1" * 64,
+        snapshot_digest="sha256:" + "2" * 64,
+        recipe_digest="sha256:" + "3" * 64,
+        world="real",
+        gate=Gate(),
+        figures=(Figure("model.auroc", "test_side", 0.71, 0.62, 0.8, 300),),
+        made_at=NOON,
+    )
+    return replace(report, **facts)
+
+
+def a_line(**facts: Any) -> LabelledPhoto:
+    line = LabelledPhoto(
+        photo="sha256:" + "a" * 64,
+        case_id=new_id(),
+        label_id=new_id(),
+        subject="5ub",
+        site="kumasi-1",
+        device="",
+        captured_at="2026-11-01T12:00:00.000Z",
+        age_months=30,
+        sex="female",
+        hb_g_per_l="104.0",
+        severity="mild",
+        anaemic=True,
+        label_table="who-2024",
+        world="real",
+        source="pallor",
+    )
+    return replace(line, **facts)
 
 
 def a_case_body(**facts: Any) -> dict[str, Any]:

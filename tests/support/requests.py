@@ -13,12 +13,20 @@ from sqlalchemy import update
 from backend.access.passwords import hash_password
 from backend.access.roles import DeviceKind, Role
 from backend.db.tables import people
+from backend.services.export_snapshot import export_snapshot
 from backend.services.manage_devices import make_device
 from backend.services.manage_people import add_person
+from backend.services.receive_photo import receive_piece
 from backend.services.submit_case import submit_case
+from backend.services.submit_lab_result import submit_lab_result
+from backend.services.take_in_photo import Declaration, Intake
+from pallor.digest import sha256_of
 from pallor.ids import new_id
-from tests.support.api import Api, repr_digest
-from tests.support.builders import a_case, a_case_body, a_result_body
+from pallor.image.decode import Limits
+from pallor.lab import LabResult, read_hb
+from pallor.snapshot import read_snapshot
+from tests.support.api import OWN, Api, repr_digest
+from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_result_body
 from tests.support.synthetic import a_good_png
 
 PHOTO = a_good_png(seed=11)
@@ -107,6 +115,38 @@ def _erasure(api: Api, place: Place) -> Request:
     return "PUT", f"/erasures/{new_id()}", {"json": said}
 
 
+def _learnable(api: Api) -> str:
+    """A case of its own whose label may teach a model."""
+    case = a_case(site=OWN, subject_code=f"L-{new_id()[:8].upper()}")
+    parts = api.parts
+    submit_case(parts.database, api.clock, case, within=None, by="operator")
+    data = a_good_png(seed=next(_seeds))
+    declared = Declaration(case.id, new_id(), sha256_of(data), len(data), "image/png", NOON, None)
+    intake = Intake(parts.database, parts.store, api.clock, parts.send, Limits(), parts.settings.label_table)
+    receive_piece(intake, declared, 0, data, by="nurse@test-field")
+    result = LabResult(new_id(), case.id, read_hb("10.4", "g/dL"), NOON)
+    submit_lab_result(parts.database, api.clock, result, parts.settings.label_table, within=None, by="operator")
+    return case.id
+
+
+def _snapshot(api: Api, _place: Place) -> Request:
+    _learnable(api)
+    return "POST", "/snapshots", {"json": {}}
+
+
+def _same_photos(api: Api, _place: Place) -> Request:
+    _learnable(api)
+    parts = api.parts
+    digest, _ = export_snapshot(parts.database, parts.store, api.clock, parts.settings.label_table, by="operator")
+    groups = [{"photos": [line.photo]} for line in read_snapshot(parts.store, digest)]
+    return "PUT", f"/snapshots/{digest}/same-photo-groups", {"json": {"method": "eyes", "groups": groups}}
+
+
+def _candidate(_api: Api, _place: Place) -> Request:
+    report = a_candidate(release_id=_fresh_name("child-eye"))
+    return "PUT", f"/candidates/{report.release_id}", {"json": report.to_json()}
+
+
 def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
     """About the account of the nurse whose token the role `field` has."""
 
@@ -154,6 +194,11 @@ EXAMPLES: dict[str, Example] = {
     "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
     "rights.put_erasure": _erasure,
     "rights.get_erasures": _get("/erasures"),
+    "training.post_snapshot": _snapshot,
+    "training.get_snapshots": _get("/snapshots"),
+    "training.put_same_photo_groups": _same_photos,
+    "training.put_candidate": _candidate,
+    "training.get_candidates": _get("/candidates"),
     "doors.get_session": _get("/session"),
     "doors.delete_session": lambda _api, _place: ("DELETE", "/session", {}),
     "doors.put_password": _nurse(
@@ -170,6 +215,7 @@ EXAMPLES: dict[str, Example] = {
 }
 
 _altitudes = iter(range(1, 3000))
+_seeds = iter(range(1000, 10_000))
 
 
 def _fresh() -> int:

@@ -1,0 +1,119 @@
+"""A snapshot: a frozen, labelled set of photos that a model may learn from, named by the digest of its own bytes.
+
+It lies in the object store as ``snapshots/<hex>/cases.jsonl.gz``, one photo a line, canonical JSON, so that DuckDB and
+Polars read it in place; the digest is over the uncompressed bytes. The photos lie where all photos lie, by their own
+digests.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any, Self
+
+from pallor.clock import parse_utc
+from pallor.digest import canonical_json, hex_of, sha256_of
+from pallor.errors import Untrusted
+from pallor.store.port import ObjectMissing, ObjectStore
+
+
+class SnapshotMissing(ObjectMissing):
+    """It was never written into this store, or taken away because somebody in it was erased."""
+
+
+class SnapshotBroken(Untrusted):
+    """The bytes are not those that the digest names, or a line is not one of a snapshot."""
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """One line: a photo and the laboratory's word about the person on it.
+
+    Attributes:
+        photo: ``sha256:`` of the stored PNG, which is also where it lies.
+        subject: a pseudonym, equal for the same person within one deployment and saying nothing else.
+        hb_g_per_l: adjusted for altitude, decimal text; ``severity`` and ``anaemic`` follow from it by ``label_table``.
+        captured_at: UTC text, empty where the source does not tell.
+        device: what took the photo, empty where the source does not tell.
+        source: where the line comes from and whom to credit: ``pallor`` | ``cp-anemic`` | ``synthetic``.
+    """
+
+    photo: str
+    case_id: str
+    label_id: str
+    subject: str
+    site: str
+    device: str
+    captured_at: str
+    age_months: int
+    sex: str
+    hb_g_per_l: str
+    severity: str
+    anaemic: bool
+    label_table: str
+    world: str
+    source: str
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read a line back; raises ``TypeError`` or ``ValueError``."""
+        kinds = {field.name: field.type for field in fields(cls)}
+        if set(data) != set(kinds) or any(type(data[name]) is not kind for name, kind in kinds.items()):
+            raise ValueError("a line lacks a field, has one too many, or holds another kind of value")
+        hex_of(data["photo"])
+        if data["captured_at"]:
+            parse_utc(data["captured_at"])
+        if data["world"] not in ("real", "synthetic") or not _is_number(data["hb_g_per_l"]):
+            raise ValueError("a line names a world or a haemoglobin that cannot be")
+        return cls(**data)
+
+
+def digest_of_snapshot(lines: Iterable[LabelledPhoto]) -> str:
+    """The name that these lines will have. The same lines in any order are the same snapshot."""
+    return sha256_of(_spelled(lines))
+
+
+def write_snapshot(store: ObjectStore, lines: Iterable[LabelledPhoto]) -> str:
+    """Freeze some lines; the digest."""
+    text = _spelled(lines)
+    digest = sha256_of(text)
+    store.put(snapshot_key(digest), gzip.compress(text, mtime=0))
+    return digest
+
+
+def read_snapshot(store: ObjectStore, digest: str) -> tuple[LabelledPhoto, ...]:
+    """The lines of a snapshot.
+
+    Raises:
+        SnapshotMissing, SnapshotBroken
+    """
+    try:
+        text = gzip.decompress(store.get(snapshot_key(digest)))
+        if sha256_of(text) != digest:
+            raise ValueError("its bytes have another digest")
+        return tuple(LabelledPhoto.from_json(json.loads(line)) for line in text.splitlines())
+    except ObjectMissing as error:
+        raise SnapshotMissing(
+            f"snapshot {digest} is not in this store: it was never written here, or was taken away because somebody in "
+            "it was erased; export a new one"
+        ) from error
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise SnapshotBroken(f"snapshot {digest}: {error}") from error
+
+
+def snapshot_key(digest: str) -> str:
+    """Where a snapshot lies; raises ``ValueError`` for what is no digest."""
+    return f"snapshots/{hex_of(digest)}/cases.jsonl.gz"
+
+
+def _spelled(lines: Iterable[LabelledPhoto]) -> bytes:
+    return b"".join(sorted(canonical_json(asdict(line)) + b"\n" for line in lines))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
