@@ -17,7 +17,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -26,13 +25,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.progress import Progress
+from rich.console import Console
 
-from benchmarks.report import finish, progress
+from benchmarks.report import finish
 from pallor import cp_anemic
 from pallor.image.decode import Photo, encode
 from pallor.image.synthetic import Draw, draw, render
-from trainer.data.same_photo import LEVELS, Bars, Rule, SamePhotos, find_same_photos
+from trainer.data.same_photo import LEVELS, Rule, SamePhotos, find_same_photos
+from trainer.progress import bars_on
 
 SEED = 20_261_122
 COPIES = 2
@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="where to keep the figures")
     asked = parser.parse_args(arguments)
     figures: Figures = {}
-    with tempfile.TemporaryDirectory() as scratch, progress() as bar:
-        find = partial(find_same_photos, processes=asked.processes, bars=_bars_of(bar))
+    with tempfile.TemporaryDirectory() as scratch:
+        find = partial(find_same_photos, processes=asked.processes, bars=bars_on(Console(stderr=True)))
         if asked.data is not None:
             figures |= on_real_photos(asked.data, asked.cache or Path(scratch) / "real", find)
         figures["synthetic"] = on_drawn_photos(asked.synthetic, Path(scratch), find)
@@ -201,15 +201,6 @@ def table(figures: Figures) -> Iterator[str]:
         for value, halves in values.items():
             told = (f"{half}: P {of['precision']}, R {of['recall']}" for half, of in halves.items())
             yield f"{name} {value:10} {'   '.join(told)}"
-
-
-def _bars_of(bar: Progress) -> Bars:
-    @contextmanager
-    def open_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-        task = bar.add_task(what, total=total)
-        yield lambda steps: bar.advance(task, steps)
-
-    return open_bar
 
 
 if __name__ == "__main__":

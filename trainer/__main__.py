@@ -1,10 +1,10 @@
-"""``pallor-trainer``: from labelled photos to a release, in two steps that can each be run again."""
+"""``pallor-trainer``: from labelled photos to a judged release candidate."""
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,82 +17,104 @@ from rich.markup import escape
 
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
-from trainer.data.group_report import group_photos
-from trainer.evaluate import evaluate, figures_of, jobs_of, read_evidence, steps_of
-from trainer.finetune import count_steps
-from trainer.inputs import Inputs, add_options, add_processes, progress, read_inputs
-from trainer.make_release import make_release
+from pallor.store import open_store
+from trainer.data.group_report import group_photos, photos_in
+from trainer.evidence import fold_evidence
+from trainer.figures import figures_of
+from trainer.folds import Task, jobs_of, judge_all
+from trainer.inputs import add_making, add_options, add_processes, add_source, import_folder, read_inputs
+from trainer.progress import Bars, bars_on
+from trainer.rounds import go_round
+from trainer.steps import write_json
 
 _ABOUT = """\
-Make a release of Pallor from labelled photos.
+Make a release candidate of Pallor from labelled photos, and judge it.
 
-  pallor-trainer groups    --photos DIR --out FOLDER          which photos show the same photograph
-  pallor-trainer evaluate  --data DIR --run RUN               cross-validate: RUN/evaluation.json
-  pallor-trainer release   --data DIR --run RUN --out FOLDER  train on all photos, export, pack
-  pallor-trainer bootstrap --data DIR --run RUN --out FOLDER  both
+  pallor-trainer cycle    --runs FOLDER --data DIR             the whole round: RUN/8-candidate and its report.html
+  pallor-trainer cycle    --runs FOLDER --api URL --store URL --if-due
+                                                               for a timer: export, make, post, when enough is new
+  pallor-trainer groups   --photos DIR --out FOLDER            which photos show the same photograph
+  pallor-trainer evaluate --data DIR --run RUN                 cross-validate a recipe: RUN/evidence.json
+  pallor-trainer import cp-anemic DIR --store URL              a snapshot of the public data set
 
-DIR is laid out as CP-AnemiC is published. Without knowing which rows show the same photograph, nobody can be judged
-honestly: same_photo_groups.csv in it says so, or --groups CSV; without either, the groups are found in the photos
-first, as `groups` does it for any folder of photos.
-A killed evaluation goes on where it was: each finished fold lies in RUN/folds.
+A snapshot is a frozen set of labelled photos: --data DIR imports one from CP-AnemiC's layout, --snapshot DIGEST names
+one in --store, and --api lets the server export what may be learned from now (token in $PALLOR_TRAINER_TOKEN).
+Without knowing which rows show the same photograph, nobody can be judged honestly: same_photo_groups.csv in DIR says
+so, or --groups CSV; without either, the groups are found in the photos first.
+Whatever is killed goes on where it was when it is called again with the same options.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when done, 2 when it was refused."""
+    """Run one command; 0 when done, 2 when it was refused, 3 when the gate refused the candidate."""
     args = _parser().parse_args(argv)
     console = Console(stderr=True)
     torch.set_num_threads(1)  # more stall each other on a busy machine, and would change the sums
+    commands: Mapping[str, Callable[[argparse.Namespace, Bars, Console], Mapping[str, Any]]] = {
+        "cycle": cycle,
+        "groups": groups,
+        "evaluate": evaluate,
+        "import": import_data,
+    }
     try:
-        if args.command == "groups":
-            print(json.dumps({"figures": find_groups(args.photos, args.out, args.processes, console)}))
-            return 0
-        inputs = read_inputs(args, console)
-        if args.command in ("evaluate", "bootstrap"):
-            evidence = cross_validate(inputs, args.run, args.processes, console)
-            print(json.dumps({"figures": figures_of(evidence)}))
-        if args.command in ("release", "bootstrap"):
-            release(inputs, args.run, args.out, args.release_id, console)
+        said = commands[args.command](args, bars_on(console), console)
     except PallorError as error:
         console.print(f"[red]{error.code()}[/red] {escape(str(error))}", highlight=False)
         return 2
-    return 0
+    print(json.dumps({"figures": said}))
+    return 3 if said.get("gate_passed") is False else 0
 
 
-def find_groups(photos: Path, out: Path, processes: int, console: Console) -> dict[str, Any]:
-    """``trainer.data.group_report.group_photos`` behind progress bars; the figures of each level."""
-    report = group_photos(photos, out, processes=processes, bars=partial(progress, console))
+def cycle(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
+    """``trainer.rounds.go_round``, told to people."""
+    ended = go_round(args, SystemClock(), bars)
+    if ended.outcome is None:
+        console.print(escape(ended.said), highlight=False)
+        return {"due": False}
+    outcome = ended.outcome
+    console.print(f"{outcome.manifest.release_id} in {outcome.candidate}", highlight=False, soft_wrap=True)
+    console.print(f"read {outcome.report}, and mistakes.html beside it", highlight=False, soft_wrap=True)
+    for refusal in outcome.refusals:
+        console.print(f"[red]{refusal.reason}[/red] {escape(refusal.said)}", highlight=False, soft_wrap=True)
+    console.print("the gate refuses it" if outcome.refusals else "the gate lets it pass", highlight=False)
+    return {
+        "due": True,
+        "release_id": outcome.manifest.release_id,
+        "manifest": outcome.manifest.digest(),
+        "gate_passed": not outcome.refusals,
+        "gate_refusals": [refusal.reason for refusal in outcome.refusals],
+    }
+
+
+def groups(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
+    """``trainer.data.group_report.group_photos`` of a folder; the figures of each level."""
+    report = group_photos(*photos_in(args.photos), args.out, processes=args.processes, bars=bars)
     for image_id, problem in report["unreadable"].items():
         console.print(f"[yellow]not read[/yellow] {escape(image_id)}: {escape(problem)}", highlight=False)
-    console.print(f"look at {out / 'contact_sheet.png'} and {out / 'groups.md'}", highlight=False, soft_wrap=True)
+    console.print(
+        f"look at {args.out / 'contact_sheet.png'} and {args.out / 'groups.md'}", highlight=False, soft_wrap=True
+    )
     return {level: figures | {"sizes": figures["sizes"][:10]} for level, figures in report["levels"].items()}
 
 
-def cross_validate(inputs: Inputs, run: Path, processes: int, console: Console) -> dict[str, Any]:
-    """``trainer.evaluate.evaluate`` behind a progress bar."""
-    photos, base, recipe = inputs.photos, inputs.base, inputs.recipe
-    with progress(console, "cross-validation", steps_of(jobs_of(photos, recipe), recipe)) as stepped:
-        return evaluate(photos, base, recipe, run, processes=processes, stepped=stepped)
+def evaluate(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
+    """Cross-validate by the protocols that the recipe has seeds for."""
+    inputs = read_inputs(args, bars)
+    jobs = jobs_of(inputs.photos, inputs.recipe)
+    with bars("cross-validation", len(jobs)) as done:
+        task = Task(inputs.photos, inputs.base, inputs.recipe, args.run)
+        outcomes = judge_all(jobs, task, processes=args.processes, done=lambda _: done(1))
+    evidence = fold_evidence(inputs.photos, inputs.base, inputs.recipe, jobs, outcomes)
+    write_json(args.run / "evidence.json", evidence)
+    console.print(f"evidence in {args.run / 'evidence.json'}", highlight=False, soft_wrap=True)
+    return figures_of(evidence)
 
 
-def release(inputs: Inputs, run: Path, folder: Path, release_id: str | None, console: Console) -> None:
-    """``trainer.make_release.make_release`` around the evaluation in ``run``, behind a progress bar."""
-    photos, base, recipe = inputs.photos, inputs.base, inputs.recipe
-    evidence = read_evidence(run, photos, base, recipe)
-    now = SystemClock().now()
-    with progress(console, "training on all photos", count_steps(len(photos), recipe.training)) as stepped:
-        manifest, parity = make_release(
-            photos,
-            base,
-            recipe,
-            evidence,
-            folder,
-            release_id=release_id or f"bootstrap-{now:%Y-%m}",
-            now=now,
-            stepped=lambda: stepped(1),
-        )
-    console.print(f"{manifest.release_id} in {folder}, manifest {manifest.digest()}", highlight=False, soft_wrap=True)
-    console.print(f"largest |dp| from torch over {parity.photos} photos: {parity.max_abs_dp:.1e}", highlight=False)
+def import_data(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
+    """Freeze the public data set."""
+    digest = import_folder(args.folder, open_store(args.store), bars)
+    console.print(f"snapshot {digest}", highlight=False, soft_wrap=True)
+    return {"snapshot": digest}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,21 +122,34 @@ def _parser() -> argparse.ArgumentParser:
         "pallor-trainer", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    words = "find the photos that show the same photograph"
-    groups = commands.add_parser("groups", help=words, description=words)
-    groups.add_argument("--photos", type=Path, required=True, help="folder of photos, in CP-AnemiC's layout or any")
-    groups.add_argument("--out", type=Path, required=True, help="folder for CSV, report, contact sheet and features")
-    add_processes(groups)
-    for name, words in (
-        ("evaluate", "cross-validate a recipe, leak-free, with its controls"),
-        ("release", "train on all photos and pack a release around an evaluation"),
-        ("bootstrap", "evaluate, then release"),
-    ):
-        command = commands.add_parser(name, help=words, description=words)
-        add_options(command)
-        if name != "evaluate":
-            command.add_argument("--out", type=Path, required=True, help="the release folder; replaced if it exists")
-            command.add_argument("--release-id", help="default: bootstrap-YYYY-MM")
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words)
+
+    of_cycle = command("cycle", "make a candidate and judge it; goes on with an unfinished one")
+    of_cycle.add_argument("--runs", type=Path, required=True, help="folder for runs, one folder each; keep it private")
+    add_source(of_cycle)
+    of_cycle.add_argument("--api", help="server to ask for a snapshot and to post the candidate to, https://…")
+    add_making(of_cycle)
+    of_cycle.add_argument("--champion", type=Path, help="folder of the release in use, to be held against")
+    of_cycle.add_argument("--if-due", action="store_true", help="do nothing unless enough is new since the last run")
+    of_cycle.add_argument("--new-cases", type=int, default=100, help="so many are enough (default: 100)")
+    of_cycle.add_argument("--days", type=int, default=30, help="after so many, one is enough (default: 30)")
+
+    of_groups = command("groups", "find the photos that show the same photograph")
+    of_groups.add_argument("--photos", type=Path, required=True, help="folder of photos, in CP-AnemiC's layout or any")
+    of_groups.add_argument("--out", type=Path, required=True, help="folder for CSV, report, contact sheet and features")
+    add_processes(of_groups)
+
+    add_options(command("evaluate", "cross-validate a recipe, leak-free, with its controls"))
+
+    of_import = command("import", "freeze a public data set as a snapshot")
+    of_import.add_argument("kind", choices=["cp-anemic"], help="its layout")
+    of_import.add_argument("folder", type=Path, help="where it lies")
+    of_import.add_argument(
+        "--store", default=os.environ.get("PALLOR_STORE_URL"), required="PALLOR_STORE_URL" not in os.environ,
+        help="object store, file:///path or s3://bucket/prefix (default: $PALLOR_STORE_URL)",
+    )  # fmt: skip
     return parser
 
 

@@ -1,8 +1,5 @@
-"""Temperature, threshold and refer band, from out-of-fold logits: each from a model that did not learn from that photo.
-
-The cut-offs come from the very predictions whose figures stand in the card, so the threshold's own sensitivity is not
-evidence: it was chosen.
-"""
+"""Temperature, threshold and refer band, from calibration rows alone: a model that did not learn from them scored them,
+and nobody is judged on them."""
 
 from dataclasses import dataclass
 
@@ -10,56 +7,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.recipe import Calibration
+from trainer.refer_band import refer_band
 
 
 @dataclass(frozen=True)
 class Cutoffs:
     """What turns logits into words.
 
-    ``threshold``: at or above, the screen is positive. From ``refer_low`` to ``refer_high`` the score decides nothing;
-    ``decided_share``: of the rows that lie outside of that band.
+    ``temperature`` divides the logits, ``shift`` is added then. ``threshold``: at or above, the screen is positive. From ``refer_low`` to
+    ``refer_high`` the score decides nothing; the threshold lies in there.
     """
 
     temperature: float
     threshold: float
     refer_low: float
     refer_high: float
-    decided_share: float
+    shift: float = 0.0
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        return sigmoid(logits / self.temperature + self.shift)
 
 
-def calibrate(logits: NDArray[np.float64], anaemic: NDArray[np.bool_], aim: Calibration) -> Cutoffs:
-    """Fit all cut-offs to out-of-fold logits, (n,) each, several seeds one behind the other."""
-    temperature = fit_temperature(logits, anaemic)
-    scores = sigmoid(logits / temperature)
-    threshold = at_sensitivity(scores, anaemic, aim.target_sensitivity)
-    # The threshold stays inside the band: a score there must never decide.
-    refer_low = min(threshold, at_sensitivity(scores, anaemic, aim.refer_low_sensitivity))
-    refer_high = max(threshold, at_specificity(scores, anaemic, aim.refer_high_specificity))
-    decided = (scores < refer_low) | (scores > refer_high)
-    return Cutoffs(temperature, threshold, refer_low, refer_high, float(decided.mean()))
+def calibrate(
+    logits: NDArray[np.float64], anaemic: NDArray[np.bool_], clusters: NDArray[np.int64], aim: Calibration
+) -> Cutoffs:
+    """Set all cut-offs.
+
+    Without an anaemic row nobody can say which score misses nobody: everybody is positive then.
+
+    Args:
+        logits, anaemic, clusters: (n,), of the calibration rows; clusters from ``trainer.data.split.clusters``.
+    """
+    # The network learned from both classes equally often: what it says is true where half are anaemic, and here it is
+    # another share. That one is known better than a shift could be fitted to a hundred rows.
+    shift = float(np.log(anaemic.mean() / (1 - anaemic.mean()))) if len(set(anaemic.tolist())) == 2 else 0.0
+    temperature = fit_temperature(logits, anaemic, shift)
+    scores = sigmoid(logits / temperature + shift)
+    threshold = at_sensitivity(scores, anaemic, aim.target_sensitivity) if anaemic.any() else 0.0
+    low, high = refer_band(scores, anaemic, clusters, aim)
+    return Cutoffs(temperature, threshold, min(low, threshold), max(high, threshold), shift)
 
 
-def fit_temperature(logits: NDArray[np.float64], anaemic: NDArray[np.bool_]) -> float:
+def fit_temperature(logits: NDArray[np.float64], anaemic: NDArray[np.bool_], shift: float = 0.0) -> float:
     """The one number above 0 by which the logits are divided for the smallest log loss (Guo et al. 2017).
 
     The search is over 0.05 to 20 on a log scale: a model that knows nothing ends at the far end, where all is near 0.5.
+    Rows of one class would make any model as sure as can be, so they change nothing: 1.
     """
+    if len(set(anaemic.tolist())) < 2:
+        return 1.0
     candidates = np.geomspace(0.05, 20, 2000)
-    signed = np.where(anaemic, logits, -logits)
-    losses = [np.logaddexp(0, -signed / temperature).mean() for temperature in candidates]
+    away = np.where(anaemic, -1, 1)
+    losses = [np.logaddexp(0, away * (logits / temperature + shift)).mean() for temperature in candidates]
     return float(candidates[int(np.argmin(losses))])
 
 
 def at_sensitivity(scores: NDArray[np.float64], anaemic: NDArray[np.bool_], share: float) -> float:
-    """The largest cut-off at or above which at least ``share`` of the anaemic lie."""
+    """The largest cut-off at or above which at least ``share`` of the anaemic lie; there must be some."""
     descending = np.sort(scores[anaemic])[::-1]
-    return float(descending[int(np.ceil(share * len(descending))) - 1])
-
-
-def at_specificity(scores: NDArray[np.float64], anaemic: NDArray[np.bool_], share: float) -> float:
-    """The smallest score of the non-anaemic at or below which at least ``share`` of them lie."""
-    ascending = np.sort(scores[~anaemic])
-    return float(ascending[int(np.ceil(share * len(ascending))) - 1])
+    return float(descending[max(int(np.ceil(share * len(descending))), 1) - 1])
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

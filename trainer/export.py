@@ -1,6 +1,7 @@
-"""A trained network as the ONNX file that every runtime serves: batch norms folded, weights stored as float16.
+"""A trained network as the ONNX file that every runtime serves: batch norms folded, weights of float32 or float16.
 
-The weights are cast back to float32 at load, so any runtime computes in float32 unless it chooses otherwise.
+Weights of float16 are cast back at load, so any runtime computes in float32 unless it chooses otherwise. Files of
+integers are made by ``trainer.quantize``.
 """
 
 import copy
@@ -30,7 +31,12 @@ _LARGEST_FLOAT16 = 65504.0
 
 
 def export(release: Release, size: int, opset: int) -> bytes:
-    """The ONNX file; N is free, the side is fixed to ``size``."""
+    """The file with float16 weights; N is free, the side is fixed to ``size``."""
+    return with_float16_weights(export_float32(release, size, opset))
+
+
+def export_float32(release: Release, size: int, opset: int) -> bytes:
+    """The file that all others are measured against."""
     folded = fold_batch_norms(release)
     with warnings.catch_warnings():  # the exporter warns about its own internals
         warnings.simplefilter("ignore")
@@ -47,7 +53,7 @@ def export(release: Release, size: int, opset: int) -> bytes:
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    return with_float16_weights(program.model_proto)
+    return _checked(program.model_proto)
 
 
 def fold_batch_norms(release: Release) -> Release:
@@ -63,8 +69,9 @@ def fold_batch_norms(release: Release) -> Release:
     return folded
 
 
-def with_float16_weights(proto: onnx.ModelProto) -> bytes:
+def with_float16_weights(model: bytes) -> bytes:
     """Store the large float32 tensors as float16, each behind a Cast to float32."""
+    proto = onnx.load_from_string(model)
     graph = proto.graph
     casts, kept = [], []
     for tensor in graph.initializer:
@@ -80,21 +87,18 @@ def with_float16_weights(proto: onnx.ModelProto) -> bytes:
             helper.make_node("Cast", [halved], [tensor.name], name=f"{tensor.name}.cast", to=TensorProto.FLOAT)
         )
     nodes = [*casts, *graph.node]
-    for part in (graph, *nodes, *graph.input, *graph.output):
-        del part.metadata_props[:]  # the exporter leaves Python stack traces here, with paths of this machine
-    del graph.initializer[:], graph.node[:], graph.value_info[:]
+    del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept)
     graph.node.extend(nodes)
-    onnx.checker.check_model(proto, full_check=True)
-    return bytes(proto.SerializeToString())
+    return _checked(proto)
 
 
-def serve(model: bytes, size: int) -> OnnxEngine:
+def serve(model: bytes, size: int, precision: str = "fp16") -> OnnxEngine:
     """The file in the engine that will serve it, which also checks the graph contract: what others are held to."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(model)
-        return OnnxEngine(path, digest=sha256_of(model), precision="fp16", size=size)
+        return OnnxEngine(path, digest=sha256_of(model), precision=precision, size=size)
 
 
 def ask(engine: Engine, inputs: NDArray[np.uint8], batch: int = 32) -> Answers:
@@ -132,6 +136,16 @@ def compare(ours: Answers, reference: Answers) -> Parity:
         max_cam_error=relative(ours.cam, reference.cam),
         max_embedding_error=relative(ours.embedding, reference.embedding),
     )
+
+
+def _checked(proto: onnx.ModelProto) -> bytes:
+    """Valid, and without what the exporter leaves in it: Python stack traces, with paths of this machine."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output):
+        del part.metadata_props[:]
+    del graph.value_info[:]
+    onnx.checker.check_model(proto, full_check=True)
+    return bytes(proto.SerializeToString())
 
 
 def _joined(parts: list[Answers]) -> Answers:

@@ -3,10 +3,12 @@
 The base decides how pixels are scaled, so the scaling is kept beside the weights and goes inside the graph.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,14 +17,24 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 
 from pallor.digest import digest_of, sha256_of_file
 from pallor.errors import Refused, Unavailable, shortened
+from trainer.prune import cut_to_fit
 
-CHANNELS = 1280  # of MobileNetV2's last block: what is pooled and weighted
+# What is pooled and weighted: the channels of MobileNetV2's last block, then the energy of an early block's channels.
+# The energy (the mean square) tells of colour contrast and fine texture, such as vessels, which the last block has
+# unlearned for ImageNet; of all that was tried on CP-AnemiC, leak-free, nothing else told as much (docs/adr/0010).
+DEEP, TEXTURE = 1280, 24
+CHANNELS = DEEP + TEXTURE
+TEXTURE_BLOCK, TEXTURE_POOL = 2, 8  # 24 channels at a quarter of the side, pooled to the last block's 1/32
 EMBEDDING = 64
+# What every network sees of a byte: (x - 128) / 127.5. The zero is a byte, and the neutral ground's, so that an INT8
+# engine eats the photo as it is and the padding of every convolution is neutral ground, too.
+ZERO_PIXEL, PIXELS_PER_UNIT = 128.0, 127.5
 
 # torchvision's weights want (x / 255 - mean) / std: the same in units of 0..255.
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 _HALF = (127.5, 127.5, 127.5)
+Triple = tuple[float, float, float]
 
 
 class InitUnreadable(Refused):
@@ -35,13 +47,21 @@ class WeightsUnreachable(Unavailable):
 
 @dataclass(frozen=True, eq=False)
 class Base:
-    """Weights to start from. ``mean``, ``std``: of the pixel scaling they were trained with, in units of 0..255."""
+    """Weights to start from.
+
+    Attributes:
+        mean, std: of the pixel scaling they were trained with, in units of 0..255.
+        lineage: snapshots that an earlier release, whose weights these are, has learned from (``trainer.warm_start``).
+        teacher: of another network, for distillation (``trainer.distil``).
+    """
 
     name: str
     credit: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Triple
+    std: Triple
     weights: Mapping[str, Tensor]
+    lineage: tuple[str, ...] = ()
+    teacher: Self | None = None
 
 
 def torchvision_base() -> Base:
@@ -75,7 +95,7 @@ def base_from_file(path: Path) -> Base:
         InitUnreadable: missing, of another format or of another network.
     """
     try:
-        weights, header = _read(path)
+        weights, header = read_weights(path)
         mobilenet_v2(weights=None).features.load_state_dict(_features(weights))
     except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, ValueError) as error:
         raise InitUnreadable(
@@ -84,14 +104,8 @@ def base_from_file(path: Path) -> Base:
             value=path.name,
             remedy="Give a .safetensors or .pth file in torchvision's names, or leave --init out.",
         ) from error
-    half = "x/127.5-1" in header.get("input", "").replace(" ", "")
-    return Base(
-        name=f"{path.name} {sha256_of_file(path)}",
-        credit=_credit(header),
-        mean=_HALF if half else _IMAGENET_MEAN,
-        std=_HALF if half else _IMAGENET_STD,
-        weights=weights,
-    )
+    mean, std = scale_of(header)
+    return Base(f"{path.name} {sha256_of_file(path)}", credit_of(header), mean, std, weights)
 
 
 def random_base(seed: int) -> Base:
@@ -105,27 +119,41 @@ def random_base(seed: int) -> Base:
 class Screen(nn.Module):
     """Pixels in, logit out: the network that is fine-tuned."""
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, base: Base, dropout: float) -> None:
         super().__init__()
-        network = mobilenet_v2(weights=None, num_classes=1, dropout=dropout)
-        network.features.load_state_dict(_features(base.weights))
-        self.features, self.classifier = network.features, network.classifier
-        self.register_buffer("mean", torch.tensor(base.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(base.std).view(1, 3, 1, 1))
+        network = mobilenet_v2(weights=None)
+        start = _features(base.weights)
+        cut_to_fit(network.features, start)
+        network.features.load_state_dict(start)
+        self.features = network.features
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(CHANNELS, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        if "linear.weight" in base.weights:  # an earlier release goes on with the head it had
+            self.linear.load_state_dict({name: base.weights[f"linear.{name}"] for name in ("weight", "bias")})
+        _take_in_scale(self.features[0], base)
 
     def maps(self, rgb: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 -> (N, 1280, S/32, S/32) float32."""
-        pixels = (rgb.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        maps: Tensor = self.features(pixels.contiguous(memory_format=torch.channels_last))
-        return maps
+        """(N, S, S, 3) uint8 -> (N, 1304, S/32, S/32) float32."""
+        early = self._early(rgb)
+        deep = self.features[TEXTURE_BLOCK + 1 :](early)
+        return torch.cat([deep, nn.functional.avg_pool2d(early * early, TEXTURE_POOL)], dim=1)
+
+    def texture(self, rgb: Tensor) -> Tensor:
+        """(N, S, S, 3) uint8 -> (N, 24): the last channels of ``maps``, pooled, without computing the others."""
+        return (self._early(rgb) ** 2).mean(dim=(2, 3))
 
     def forward(self, rgb: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N,) logits."""
-        logits: Tensor = self.classifier(self.maps(rgb).mean(dim=(2, 3)))
+        deep, texture = self.maps(rgb).mean(dim=(2, 3)).split([DEEP, TEXTURE], dim=1)
+        logits: Tensor = self.linear(torch.cat([self.dropout(deep), texture], dim=1))
         return logits.squeeze(1)
+
+    def _early(self, rgb: Tensor) -> Tensor:
+        pixels = (rgb.permute(0, 3, 1, 2).float() - ZERO_PIXEL) / PIXELS_PER_UNIT
+        early: Tensor = self.features[: TEXTURE_BLOCK + 1](pixels.contiguous(memory_format=torch.channels_last))
+        return early
 
 
 class Release(nn.Module):
@@ -133,9 +161,12 @@ class Release(nn.Module):
 
     projection: Tensor
 
-    def __init__(self, screen: Screen, temperature: float, embedding_seed: int) -> None:
+    def __init__(self, screen: Screen, temperature: float, embedding_seed: int, shift: float = 0.0) -> None:
+        """``temperature`` divides the logits; ``shift`` is added then, and goes into a copy of the network's bias."""
         super().__init__()
-        self.screen = screen
+        self.screen = copy.deepcopy(screen)
+        with torch.no_grad():
+            self.screen.linear.bias += shift * temperature
         self.temperature = temperature
         drawn = torch.randn(CHANNELS, EMBEDDING, generator=torch.Generator().manual_seed(embedding_seed))
         self.register_buffer("projection", torch.linalg.qr(drawn).Q)
@@ -146,13 +177,27 @@ class Release(nn.Module):
         The mean of ``cam`` is the calibrated logit, exactly: pooling and one linear layer may change places.
         """
         maps = self.screen.maps(rgb)
-        linear = self.screen.classifier[1]
-        weights, bias = linear.weight.view(1, -1, 1, 1), linear.bias
+        weights, bias = self.screen.linear.weight.view(1, -1, 1, 1), self.screen.linear.bias
         cam = ((maps * weights).sum(dim=1) + bias) / self.temperature
         return torch.sigmoid(cam.mean(dim=(1, 2))), cam, maps.mean(dim=(2, 3)) @ self.projection
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _take_in_scale(first: nn.Sequential, base: Base) -> None:
+    """Make the first block see pixels as every network here does, and say what it said of the base's own scale.
+
+    w * (x - mean) / std = w * (127.5 / std) * (x - 128) / 127.5 + the sum of w * (128 - mean) / std, and that constant
+    goes into the running mean of the batch norm behind. Exact but for the one-pixel border, which is padded with
+    neutral ground instead of the base's mean colour.
+    """
+    kernels, norm = first[0].weight, first[1]
+    mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (base.mean, base.std))
+    with torch.no_grad():
+        norm.running_mean -= (kernels * (ZERO_PIXEL - mean) / std).sum(dim=(1, 2, 3))
+        kernels *= PIXELS_PER_UNIT / std
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a ``.safetensors`` or ``.pth`` file, and what its header says of them."""
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
@@ -164,7 +209,14 @@ def _features(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("features."): w for name, w in weights.items() if name.startswith("features.")}
 
 
-def _credit(header: Mapping[str, str]) -> str:
+def scale_of(header: Mapping[str, str]) -> tuple[Triple, Triple]:
+    """Mean and standard deviation of the pixels, in units of 0..255."""
+    half = "x/127.5-1" in header.get("input", "").replace(" ", "")
+    return (_HALF, _HALF) if half else (_IMAGENET_MEAN, _IMAGENET_STD)
+
+
+def credit_of(header: Mapping[str, str]) -> str:
+    """Whom to name for the weights of a file."""
     source = header.get("source", "a file whose source it does not name")
     licence = " (Apache 2.0)" if source.startswith("google-coral/") else ""
     # Statistics taken from the very photos that are judged would be no secret of the labels, but it must be said.

@@ -4,9 +4,17 @@ from importlib.resources import files
 
 import pytest
 
-from trainer.recipe import Recipe, RecipeBroken, read_recipe
+from trainer.recipe import Pruning, Recipe, RecipeBroken, read_recipe
 
-TOML = (files("trainer.recipes") / "bootstrap.toml").read_text("utf-8")
+TOML = (files("trainer.recipes") / "standard.toml").read_text("utf-8")
+SHIPPED = [path.name for path in files("trainer.recipes").iterdir() if path.name.endswith(".toml")]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_recipe_can_be_read_and_is_named_after_its_file(name):
+    with (files("trainer.recipes") / name).open(encoding="utf-8") as file:
+        recipe = Recipe.from_toml(file.read())
+    assert recipe.name.startswith(name.removesuffix(".toml"))
 
 
 def test_a_changed_number_is_another_recipe_and_a_changed_comment_is_not():
@@ -19,17 +27,41 @@ def test_a_missing_number_is_refused_by_name():
         Recipe.from_toml(TOML.replace("dropout = 0.2", ""))
 
 
+def test_a_missing_section_is_refused_by_name():
+    with pytest.raises(RecipeBroken, match="export"):
+        Recipe.from_toml(TOML[: TOML.index("[export]")])
+
+
 def test_a_number_that_nothing_reads_is_refused_by_name():
     with pytest.raises(RecipeBroken, match="dropuot"):
         Recipe.from_toml(TOML.replace("dropout = 0.2", "dropout = 0.2\ndropuot = 0.2"))
 
 
-def test_the_leak_free_protocol_cannot_be_left_out():
-    seeds = list(read_recipe().evaluation.grouped_by_photo)
-    with pytest.raises(RecipeBroken, match="grouped_by_photo"):
-        Recipe.from_toml(TOML.replace(f"grouped_by_photo = {seeds}", "grouped_by_photo = []"))
-
-
 def test_what_is_no_toml_is_refused():
     with pytest.raises(RecipeBroken):
         Recipe.from_toml("epochs: 4")
+
+
+def test_optional_sections_may_be_left_out_and_are_read_when_they_are_there():
+    assert read_recipe().pruning is None
+    assert Recipe.from_toml(TOML + "\n[pruning]\nshare = 0.5\n").pruning == Pruning(share=0.5)
+    with pytest.raises(RecipeBroken, match="share"):
+        Recipe.from_toml(TOML + "\n[pruning]\n")
+
+
+def test_a_recipe_that_is_like_another_differs_from_it_by_what_it_says():
+    like = Recipe.from_toml('like = "standard"\nname = "mine"\n[training]\ndropout = 0.7\n')
+    assert like.name == "mine"
+    assert like.training.dropout == 0.7
+    assert like == Recipe.from_toml(TOML.replace('"standard-1"', '"mine"').replace("dropout = 0.2", "dropout = 0.7"))
+
+
+@pytest.mark.parametrize("other", ['"nothing"', "3", '["standard"]'])
+def test_a_recipe_that_is_like_none_that_there_is_is_refused(other):
+    with pytest.raises(RecipeBroken):
+        Recipe.from_toml(f'like = {other}\nname = "mine"')
+
+
+def test_a_section_that_is_no_section_is_refused():
+    with pytest.raises(RecipeBroken):
+        Recipe.from_toml('like = "standard"\ntraining = 3')

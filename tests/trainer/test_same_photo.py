@@ -21,7 +21,7 @@ from pallor.image.synthetic import Draw, draw, render
 from tests.support.photos import cp_anemic
 from trainer.__main__ import main
 from trainer.data.alignment import Alignment
-from trainer.data.group_report import group_photos
+from trainer.data.group_report import group_photos, photos_in
 from trainer.data.groups import GROUPS_FILE, read_groups
 from trainer.data.local_features import describe, load, mirrored, save
 from trainer.data.same_photo import LEVELS, Rule, closure, find_same_photos
@@ -147,12 +147,12 @@ def test_a_photo_that_cannot_be_read_is_named_and_costs_the_others_nothing(folde
 
 
 def test_a_killed_run_describes_no_photo_twice(folder, tmp_path):
-    group_photos(folder, tmp_path)
+    group_photos(*photos_in(folder), tmp_path)
     kept = sorted((tmp_path / "features").iterdir())
     kept[0].unlink()
     before = {path: path.stat().st_mtime_ns for path in kept[1:]}
     csv_before = (tmp_path / GROUPS_FILE).read_bytes()
-    group_photos(folder, tmp_path, processes=2)
+    group_photos(*photos_in(folder), tmp_path, processes=2)
     assert sorted((tmp_path / "features").iterdir()) == kept
     assert {path: path.stat().st_mtime_ns for path in kept[1:]} == before
     assert (tmp_path / GROUPS_FILE).read_bytes() == csv_before

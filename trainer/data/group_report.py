@@ -15,8 +15,9 @@ from pallor.errors import PallorError, Refused
 from pallor.image.decode import decode
 from pallor.image.preprocess import tight
 from trainer.data.groups import GROUPS_FILE
-from trainer.data.photos import label_row
-from trainer.data.same_photo import LEVELS, Bars, Link, SamePhotos, closure, find_same_photos, no_bars
+from trainer.data.import_cp_anemic import label_row
+from trainer.data.same_photo import LEVELS, Link, SamePhotos, closure, find_same_photos
+from trainer.progress import Bars, no_bars
 
 _PHOTO_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _TILE = (150, 120)
@@ -45,24 +46,36 @@ class Group:
     label_conflict: bool | None
 
 
-def group_photos(folder: Path, out: Path, *, processes: int = 1, bars: Bars = no_bars) -> dict[str, Any]:
-    """Find the groups of all photos in a folder; write CSV, JSON, Markdown and contact sheet into ``out``.
+Labels = Mapping[str, Sequence[tuple[float, bool]]]
 
-    Args:
-        folder: in CP-AnemiC's layout, or any folder of photos, then named by their paths and without labels.
 
-    Returns:
-        What the JSON holds.
+def photos_in(folder: Path) -> tuple[dict[str, Path], Labels]:
+    """The photos of a folder in CP-AnemiC's layout with their labels, or of any folder, by their paths, without.
 
     Raises:
         NoPhotos: there are none.
     """
-    rows = {row.image_id: row for row in read(folder)} if (folder / SHEET).is_file() else {}
-    photos = {image_id: row.photo for image_id, row in rows.items()} or _photos_in(folder)
+    if not (folder / SHEET).is_file():
+        return _files_in(folder), {}
+    rows = read(folder)
+    return {row.image_id: row.photo for row in rows}, {row.image_id: [label_row(row)] for row in rows}
+
+
+def group_photos(
+    photos: Mapping[str, Path], labels: Labels, out: Path, *, processes: int = 1, bars: Bars = no_bars
+) -> dict[str, Any]:
+    """Find the groups of some photos; write CSV, JSON, Markdown and contact sheet into ``out``.
+
+    Args:
+        labels: by photo, haemoglobin in g/L and whether that is anaemia of all whose photo it is said to be; empty
+            where nothing is known.
+
+    Returns:
+        What the JSON holds.
+    """
     found = find_same_photos(photos, out / "features", processes=processes, bars=bars)
-    labels = {image_id: label_row(row) for image_id, row in rows.items()}
     groups = {level: _groups(found, level, labels) for level in LEVELS}
-    report = _report(found, groups, bool(rows))
+    report = _report(found, groups, bool(labels))
     write_csv(found, out / GROUPS_FILE)
     (out / "groups.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "groups.md").write_text(_markdown(report), encoding="utf-8")
@@ -80,7 +93,7 @@ def write_csv(found: SamePhotos, path: Path) -> None:
         writer.writerows([i, *(groups[level][i] for level in LEVELS)] for i in found.image_ids)
 
 
-def _photos_in(folder: Path) -> dict[str, Path]:
+def _files_in(folder: Path) -> dict[str, Path]:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file())
     if not files:
         raise NoPhotos(
@@ -92,21 +105,22 @@ def _photos_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in files}
 
 
-def _groups(found: SamePhotos, level: str, labels: Mapping[str, tuple[float, bool | None]]) -> list[Group]:
+def _groups(found: SamePhotos, level: str, labels: Labels) -> list[Group]:
     members: dict[int, list[str]] = {}
     for image_id, number in found.groups(level).items():
         members.setdefault(number, []).append(image_id)
     weakest = _weakest_links(found, level)
     groups = []
     for number, ids in members.items():
-        hbs = [labels[i][0] for i in ids if i in labels]
+        said = [label for i in ids for label in labels.get(i, ())]
+        hbs = [hb for hb, _ in said]
         groups.append(
             Group(
                 number=number,
                 image_ids=tuple(ids),
                 weakest=next((weakest[i] for i in ids if i in weakest), None),
                 hb_spread_g_per_l=round(max(hbs) - min(hbs), 1) if hbs else None,
-                label_conflict=len({labels[i][1] for i in ids}) > 1 if hbs else None,
+                label_conflict=len({anaemic for _, anaemic in said}) > 1 if said else None,
             )
         )
     return groups
@@ -181,7 +195,7 @@ def _contact_sheet(
     groups: Sequence[Group],
     found: SamePhotos,
     photos: Mapping[str, Path],
-    labels: Mapping[str, tuple[float, bool | None]],
+    labels: Labels,
 ) -> Image.Image:
     """One row a group; what is biggest and what is most doubtful comes first, in turns."""
     twins = [group for group in groups if len(group.image_ids) > 1]
@@ -215,9 +229,9 @@ def _distinct(group: Group, copies: Mapping[str, int]) -> list[list[str]]:
     return list(alike.values())
 
 
-def _caption(image_ids: Sequence[str], labels: Mapping[str, tuple[float, bool | None]]) -> str:
+def _caption(image_ids: Sequence[str], labels: Labels) -> str:
     first = f"{image_ids[0]}  x {len(image_ids)}" if len(image_ids) > 1 else image_ids[0]
-    hbs = sorted({labels[i][0] for i in image_ids if i in labels})
+    hbs = sorted({hb for i in image_ids for hb, _ in labels.get(i, ())})
     return f"{first}\nHb {' to '.join(f'{hb:.0f}' for hb in dict.fromkeys((hbs[0], hbs[-1])))}" if hbs else first
 
 

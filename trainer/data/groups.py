@@ -4,7 +4,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pallor.digest import digest_of
 from pallor.errors import Refused
+from pallor.snapshot import LabelledPhoto
 
 GROUPS_FILE = "same_photo_groups.csv"
 # Strictest first: the suspected groups also join pairs that are only doubtful, which costs nothing but rows.
@@ -19,7 +21,7 @@ class GroupsBroken(Refused):
     """The groups do not cover the photos."""
 
 
-def find_groups(folder: Path, given: Path | None) -> Path | None:
+def find_groups(folder: Path | None, given: Path | None) -> Path | None:
     """The groups file to use: the one given, else ``same_photo_groups.csv`` in the data folder, else none.
 
     Raises:
@@ -33,8 +35,8 @@ def find_groups(folder: Path, given: Path | None) -> Path | None:
             remedy="Name a CSV with the columns IMAGE_ID and same_photo_group, or leave --groups away: without a CSV "
             "the groups are found in the photos themselves.",
         )
-    path = given or folder / GROUPS_FILE
-    return path if path.is_file() else None
+    path = given or (folder / GROUPS_FILE if folder else None)
+    return path if path and path.is_file() else None
 
 
 def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
@@ -58,6 +60,37 @@ def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
 def every_photo_its_own(image_ids: Sequence[str]) -> Mapping[str, str]:
     """For data in which no photograph comes twice."""
     return {i: i for i in image_ids}
+
+
+def groups_of_lines(lines: Sequence[LabelledPhoto], of_case: Mapping[str, str]) -> dict[str, str]:
+    """Group of each photo's digest, from a group of each case: an imported case is called by its ``IMAGE_ID``.
+
+    Raises:
+        GroupsBroken: a case has no group, or one photo has two.
+    """
+    found: dict[str, str] = {}
+    for line in lines:
+        if line.case_id not in of_case:
+            raise _broken("a case of the snapshot has no group", line.case_id)
+        if found.setdefault(line.photo, of_case[line.case_id]) != of_case[line.case_id]:
+            raise _broken("the same photo, byte for byte, stands in two groups", line.case_id)
+    return found
+
+
+def group_names(photos: Sequence[str], groups: Mapping[str, str]) -> list[str]:
+    """The name of each photo's group; raises ``GroupsBroken`` for a photo without one."""
+    missing = [photo for photo in photos if photo not in groups]
+    if missing:
+        raise _broken(f"{len(missing)} photos have no group", missing[0])
+    return [groups[photo] for photo in photos]
+
+
+def groups_digest(groups: Mapping[str, str]) -> str:
+    """The digest of who shows the same photograph, whatever the groups are called."""
+    members: dict[str, list[str]] = {}
+    for photo, name in groups.items():
+        members.setdefault(name, []).append(photo)
+    return digest_of(sorted(sorted(photos) for photos in members.values()))
 
 
 def _broken(reason: str, value: str) -> GroupsBroken:

@@ -25,11 +25,11 @@ from pallor.image.decode import Photo, decode
 from pallor.image.preprocess import tight
 from trainer.data.alignment import FEWEST_POINTS, Alignment, Gallery
 from trainer.data.local_features import SETTINGS, describe, load, save
+from trainer.progress import Bars, no_bars
 
 LEVELS = ("exact", "pixel", "same_photo", "suspected")
 Result = TypeVar("Result")
 _SETTINGS = SETTINGS.removeprefix("sha256:")[:12]
-Bars = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,6 @@ class SamePhotos:
         """The group of each image, numbered from 1 in their order, by links of this level and the stricter ones."""
         enough = LEVELS[: LEVELS.index(level) + 1]
         return closure(self.image_ids, ((link.one, link.two) for link in self.links if link.level in enough))
-
-
-def no_bars(_what: str, _total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """For callers who do not watch."""
-    return nullcontext(lambda _steps: None)
 
 
 def find_same_photos(

@@ -1,0 +1,200 @@
+"""The whole round on drawn photos: what comes out, what a kill costs, what a timer does."""
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the trainer's extra is not installed")
+
+from safetensors.torch import save_file
+
+from pallor.cp_anemic import SHEET
+from pallor.image.synthetic import draw, render_bytes
+from pallor.release.shelf import Release, Shelf
+from trainer import steps
+from trainer.__main__ import main
+from trainer.data.groups import GROUPS_FILE
+from trainer.model import random_base
+from worker.engines.plan import load_engine
+from worker.selftest import largest_difference
+
+HEADER = "IMAGE_ID,HB_LEVEL,Severity,Age(Months),GENDER,REMARK,HOSPITAL,CITY/TOWN,MUNICIPALITY/DISTRICT,REGION,COUNTRY"
+STEPS = (
+    "1-snapshot", "2-groups", "3-fine-tune", "4-calibrate", "5-quantize", "6-evaluate", "7-gate", "8-candidate",
+)  # fmt: skip
+PHOTOS = 48
+
+
+def test_a_candidate_comes_out_that_a_node_would_admit(made, tmp_path):
+    release = Shelf(tmp_path / "shelf").put(made.candidate)
+    assert release.manifest.status == "investigational"
+    assert [file.path for file in release.manifest.files if file.role == "model"] == ["fp16.onnx", "int8.onnx"]
+    assert largest_difference(load_engine(release), release) < 1e-3
+
+
+def test_a_candidate_that_learned_from_too_few_is_refused_and_stays_with_its_report(made):
+    assert made.said["gate_passed"] is False
+    assert "too-few-positives" in made.said["gate_refusals"]
+    page = (made.run / "8-candidate" / "report.html").read_text()
+    assert "too-few-positives" in page or "too few" in page.lower()
+    assert (made.run / "8-candidate" / "mistakes.html").is_file()
+
+
+def test_nobodys_photo_leaves_with_the_candidate(made):
+    photos = {file.name for file in made.candidate.rglob("*") if file.suffix in (".png", ".jpg", ".npy")}
+    assert photos == {"00.png", "01.png"}  # the golden ones, drawn
+    assert "mistakes.html" not in {file.name for file in made.candidate.rglob("*")}
+
+
+def test_card_and_manifest_say_what_the_evidence_says(made):
+    evidence = json.loads((made.run / "6-evaluate" / "evidence.json").read_bytes())
+    manifest = Release.open(made.candidate).manifest
+    assert manifest.threshold == evidence["cutoffs"]["threshold"]
+    told = {
+        (f["protocol"], f["name"]): f["value"]
+        for f in evidence["figures"]
+        if f["value"] is not None and "@" not in f["name"]
+    }
+    assert {(f.protocol, f.name): f.value for f in manifest.figures} == told
+    assert {f.protocol for f in manifest.figures} == {"test_side"}
+    assert "doi:10.17632/m53vz6b7fx.1" in (made.candidate / "card.md").read_text()
+
+
+def test_killed_in_every_step_it_ends_with_the_same_candidate_and_no_step_is_done_twice(made, tmp_path, monkeypatch):
+    """Killed when the step was begun, and once more when its folder stood there but nobody had said so."""
+    runs, kill = tmp_path / "runs", Kill(monkeypatch)
+    made.begin_like_the_first(runs)
+    for step in STEPS:
+        for at in ("begun", "renamed"):
+            kill.when(step, at)
+            with pytest.raises(Killed):
+                main(made.command(runs))
+    kill.never()
+    assert main(made.command(runs)) == 3
+    candidate = runs / "run-0001" / "8-candidate" / made.candidate.name
+    assert Release.open(candidate).manifest.digest() == Release.open(made.candidate).manifest.digest()
+    journal = [json.loads(line) for line in (runs / "run-0001" / "journal.jsonl").read_text().splitlines()]
+    begun = [line["step"] for line in journal if line["is"] == "begun"]
+    assert begun == [step for step in STEPS for _ in range(2)]  # once killed before its work, once for its work
+
+
+def test_a_timer_does_nothing_until_enough_is_new(made, capsys):
+    assert main([*made.command(made.runs), "--if-due"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["figures"] == {"due": False}
+    assert "0 cases came or went" in " ".join(said.err.split())
+    assert not (made.runs / "run-0002").exists()
+
+
+def test_an_unfinished_run_is_not_finished_with_another_recipe(made, tmp_path, capsys, monkeypatch):
+    runs = tmp_path / "runs"
+    Kill(monkeypatch).when("2-groups", "begun")
+    with pytest.raises(Killed):
+        main(made.command(runs))
+    recipe = tmp_path / "other.toml"
+    recipe.write_text(made.recipe.read_text().replace("dropout = 0.2", "dropout = 0.3"))
+    assert main([*made.command(runs)[:-2], "--recipe", str(recipe)]) == 2
+    assert "run-differs" in capsys.readouterr().err
+
+
+def test_without_anything_to_learn_from_it_says_what_to_give(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("PALLOR_STORE_URL", raising=False)
+    assert main(["cycle", "--runs", str(tmp_path), "--every-photo-its-own-group"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "source-missing" in said
+    assert "--data DIR" in said
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A candidate made by the command from drawn photos, in the shortest possible training."""
+    return Made(tmp_path_factory.mktemp("cycle"))
+
+
+class Made:
+    def __init__(self, folder):
+        self.data, self.runs, self.recipe = folder / "data", folder / "runs", folder / "recipe.toml"
+        self.run = self.runs / "run-0001"
+        self.recipe.write_text(shortest_recipe())
+        write_dataset(self.data)
+        self.init = folder / "init.safetensors"
+        save_file({name: tensor.contiguous() for name, tensor in random_base(0).weights.items()}, self.init)
+        assert main(self.command(self.runs)) == 3
+        self.candidate = next(path for path in (self.run / "8-candidate").iterdir() if path.is_dir())
+        refusals = json.loads((self.run / "7-gate" / "refusals.json").read_bytes())
+        self.said = {"gate_passed": not refusals, "gate_refusals": [one["reason"] for one in refusals]}
+
+    def command(self, runs) -> list[str]:
+        places = ["--runs", str(runs), "--data", str(self.data), "--init", str(self.init), "--processes", "1"]
+        return ["cycle", *places, "--recipe", str(self.recipe)]
+
+    def begin_like_the_first(self, runs) -> None:
+        """A candidate carries the day and the second its run was begun."""
+        (runs / "run-0001").mkdir(parents=True)
+        (runs / "run-0001" / "order.json").write_bytes((self.run / "order.json").read_bytes())
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+class Kill:
+    def __init__(self, monkeypatch):
+        self._step = self._at = None
+        note, sync = steps.Steps._note, steps.sync_folder
+
+        def noting(own, name, word):
+            note(own, name, word)
+            if (self._step, self._at, word) == (name, "begun", "begun"):
+                raise Killed
+
+        def syncing(folder):
+            sync(folder)
+            if self._at == "renamed" and (folder / self._step).is_dir():
+                raise Killed
+
+        monkeypatch.setattr(steps.Steps, "_note", noting)
+        monkeypatch.setattr(steps, "sync_folder", syncing)
+
+    def when(self, step, at):
+        self._step, self._at = step, at
+
+    def never(self):
+        self._step = self._at = None
+
+
+def shortest_recipe() -> str:
+    text = (files("trainer.recipes") / "standard.toml").read_text("utf-8")
+    for old, new in {
+        "epochs = 4\n": "epochs = 2\n",
+        "batch = 16\n": "batch = 4\n",
+        "golden_photos = 8": "golden_photos = 2",
+        "bootstrap_draws = 1000": "bootstrap_draws = 20",
+        "permutations = 200": "permutations = 5",
+        "tolerance_int8 = 0.05": "tolerance_int8 = 0.1",
+        "aware_steps = 60": "aware_steps = 1",
+        "aware_batch = 16": "aware_batch = 4",
+        "photos = 128": "photos = 8",
+    }.items():
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def write_dataset(folder) -> None:
+    """Drawn photos in the published layout, each its own photograph."""
+    rng = np.random.default_rng(0)
+    lines, groups = [HEADER], ["IMAGE_ID,same_photo_group"]
+    for number in range(PHOTOS):
+        remark, hb = ("Anemic", 70.0 + number % 7) if number % 2 else ("Non-anemic", 130.0 + number % 5)
+        name, site = f"Image_{number:03}", ("North", "South")[number // 2 % 2]
+        (folder / remark).mkdir(parents=True, exist_ok=True)
+        photo = render_bytes(replace(draw(rng, hb, signal=50.0), blur_px=0.4))
+        (folder / remark / f"{name}.png").write_bytes(photo)
+        lines.append(f"{name},{hb / 10},x,24,Male,{remark},{site},,,,Ghana")
+        groups.append(f"{name},{number}")
+    (folder / SHEET).write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    (folder / GROUPS_FILE).write_text("\n".join(groups) + "\n")

@@ -1,0 +1,35 @@
+"""A timer makes a release when enough came in, and after a while for less."""
+
+from datetime import UTC, datetime, timedelta
+
+from trainer.due import is_due
+
+MADE = datetime(2026, 11, 1, tzinfo=UTC)
+OLD = {f"case-{i}" for i in range(50)}
+
+
+def test_the_first_is_always_due():
+    assert is_due(OLD, None, None, MADE, new_cases=100, days=30).due
+
+
+def test_enough_new_cases_make_it_due_at_once():
+    assert not told(OLD | {"a", "b"}).due
+    assert told(OLD | {"a", "b", "c"}).due
+
+
+def test_cases_that_were_taken_away_count_as_well():
+    assert told(set(list(OLD)[:-3])).due
+
+
+def test_after_the_days_one_changed_case_is_enough_and_none_is_not():
+    assert told(OLD | {"a"}, days_later=30).due
+    assert not told(OLD | {"a"}, days_later=29).due
+    assert not told(OLD, days_later=300).due
+
+
+def test_it_says_how_much_is_missing():
+    assert told(OLD | {"a"}).said == "1 cases came or went since 2026-11-01; due at 3, or at one after 30 days"
+
+
+def told(cases, days_later=1):
+    return is_due(cases, OLD, MADE, MADE + timedelta(days=days_later), new_cases=3, days=30)

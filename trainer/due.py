@@ -1,0 +1,42 @@
+"""When is a new release worth making?"""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Due:
+    """A verdict with its reason, for whoever reads the timer's log."""
+
+    due: bool
+    said: str
+
+
+def is_due(
+    cases: Set[str],
+    learned_from: Set[str] | None,
+    made_at: datetime | None,
+    now: datetime,
+    *,
+    new_cases: int,
+    days: int,
+) -> Due:
+    """Whether enough has come in since the last run.
+
+    Args:
+        cases: that may be learned from now.
+        learned_from: cases of the last run's snapshot; None when there was no run.
+        made_at: when that run was begun.
+        new_cases: as many new or lost cases make it due at once.
+        days: after so many, one changed case is enough.
+    """
+    if learned_from is None or made_at is None:
+        return Due(True, "nothing was made here before")
+    changed = len(cases ^ learned_from)
+    said = f"{changed} cases came or went since {made_at:%Y-%m-%d}"
+    if changed >= new_cases:
+        return Due(True, f"{said}; {new_cases} are enough")
+    if changed and now - made_at >= timedelta(days=days):
+        return Due(True, f"{said}, more than {days} days ago")
+    return Due(False, f"{said}; due at {new_cases}, or at one after {days} days")

@@ -1,0 +1,70 @@
+"""What fewer bits cost: size, time, decisions; and node by node what was quantized."""
+
+from trainer.report.content import Block, Cell, Section, table
+from trainer.report.findings import Findings
+from trainer.report.words import CONTESTANTS, NOT_MEASURED, is_number, name_in, number, share, span, stated
+
+_HEAD = (
+    "precision",
+    "bytes",
+    "size to FP32",
+    "time to FP32, 1 photo",
+    "time to FP32, 16 photos",
+    "AUROC",
+    "AUROC lost",
+    "decisions changed",
+    "mean |dp|",
+    "largest |dp|",
+)
+
+
+def quantization(findings: Findings) -> Section:
+    title = "Quantization"
+    if not findings.quantization:
+        return Section("quantization", title, (f"Files of fewer bits: {NOT_MEASURED}.",))
+    rows: list[tuple[str | Cell, ...]] = []
+    for one in findings.quantization:
+        worst = one.get("auroc_loss_upper95")
+        upper = f"95 %: at most {number(worst)}" if is_number(worst) else ""
+        rows.append(
+            (
+                name_in(CONTESTANTS, str(one.get("precision") or "")),
+                number(one.get("bytes"), "d"),
+                number(one.get("size_ratio")),
+                number(one.get("time_ratio")),
+                number(one.get("time_ratio_b16")),
+                number(one.get("auroc")),
+                Cell(number(one.get("auroc_loss")), upper),
+                share(one.get("decisions_changed")),
+                number(one.get("mean_abs_dp"), ".4f"),
+                number(one.get("max_abs_dp"), ".4f"),
+            )
+        )
+    blocks: list[Block] = [
+        "Each precision against the FP32 export of the same network, on the same photos, in ONNX Runtime on the CPU "
+        "with one thread. Below 1 is smaller, or faster. This says what a file changes, not how well it screens.",
+        table(_HEAD, rows),
+        "INT4 is a line of research: it is in no release.",
+    ]
+    if findings.nodes:
+        nodes = [
+            (
+                stated(node.get("name")),
+                stated(node.get("op")),
+                _bits(node.get("weight_bits")),
+                _bits(node.get("activation_bits")),
+                span(node.get("amax_low"), node.get("amax_high"), ".4f"),
+            )
+            for node in findings.nodes
+        ]
+        head = ("node", "operator", "bits of weights", "bits of activations", "largest weight, by channel")
+        blocks.append(
+            table(head, [tuple(node) for node in nodes], folded=f"All {len(nodes)} nodes, and what became of each")
+        )
+    else:
+        blocks.append(f"Node by node: {NOT_MEASURED}.")
+    return Section("quantization", title, tuple(blocks))
+
+
+def _bits(value: object) -> str:
+    return number(value, "g")

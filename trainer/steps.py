@@ -1,0 +1,94 @@
+"""A run's steps on disk: each is done once, whatever kills the run, and only one run works in a folder at a time."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pallor.clock import Clock, utc_text
+from pallor.durable import sync_folder
+from pallor.errors import Refused, Unavailable
+
+_UNFINISHED, _JOURNAL, _LOCK = ".unfinished", "journal.jsonl", ".lock"
+
+
+class RunBusy(Unavailable):
+    """Another process works in this folder."""
+
+
+class RunDiffers(Refused):
+    """The folder holds a run of something else."""
+
+
+class Steps:
+    """The steps of one run.
+
+    A step's folder appears under its name when the step is done, whole; until then its work lies in a hidden folder,
+    which a killed step finds again. ``journal.jsonl`` says when each was begun and done.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder = folder
+        self._clock = clock
+
+    def step(self, name: str, work: Callable[[Path], None]) -> Path:
+        """The step's folder: as it was left when it is done already, else after ``work`` has filled it.
+
+        ``work`` may find files of its own from before a kill; it must go on from them or write them anew.
+        """
+        done = self.folder / name
+        if done.is_dir():
+            return done
+        unfinished = self.folder / f".{name}{_UNFINISHED}"
+        unfinished.mkdir(exist_ok=True)
+        self._note(name, "begun")
+        work(unfinished)
+        unfinished.rename(done)
+        sync_folder(self.folder)
+        self._note(name, "done")
+        return done
+
+    def is_done(self, name: str) -> bool:
+        return (self.folder / name).is_dir()
+
+    def forget(self, name: str) -> None:
+        """Take a step's unfinished work away."""
+        shutil.rmtree(self.folder / f".{name}{_UNFINISHED}", ignore_errors=True)
+
+    def _note(self, step: str, word: str) -> None:
+        with (self.folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps({"at": utc_text(self._clock.now()), "step": step, "is": word}) + "\n")
+
+
+@contextmanager
+def only_run_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for one process; the hold ends with the process, however it ends.
+
+    Raises:
+        RunBusy: somebody holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunBusy(f"another run works in {folder.name}; wait until it is done, or stop it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Whole or not at all."""
+    staged = path.with_suffix(".part")
+    staged.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    staged.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
