@@ -10,10 +10,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
+
+from benchmarks.quantization import make, write_files
+from pallor.clock import SystemClock
 from trainer.data.photos import Photos
-from trainer.model import Base
+from trainer.data.split import Fold, fixed_sides
+from trainer.export import ask, fold_batch_norms, serve
+from trainer.metrics import auroc
+from trainer.model import Base, Release, Screen
 from trainer.progress import Bars
+from trainer.quantize.judge import time_files
+from trainer.quantize.simulate import weight_ranges
 from trainer.recipe import Recipe
+from trainer.steps import Steps
 
 _BLOCK = 128  # of the paper's INT4_AWQ_CFG
 MEASURES = ("loss", "accuracy", "precision", "recall", "f1", "auroc", "size_ratio", "time_ratio")
@@ -72,7 +84,7 @@ def _make(photos: Photos, fold: Fold, base: Base, recipe: Recipe, bars: Bars, at
     write_files(make(photos, fold, base, recipe, at, bars), at, bars)
 
 
-def _table_iv(anaemic: NDArray[np.bool_], said: NDArray[np.float64]) -> dict[str, float]:
+def _table_iv(anaemic: NDArray[np.bool_], said: NDArray[np.float64]) -> dict[str, float | None]:
     """At a cut-off of 0.5, as the paper has it."""
     called = said >= 0.5
     return {
@@ -81,7 +93,7 @@ def _table_iv(anaemic: NDArray[np.bool_], said: NDArray[np.float64]) -> dict[str
         "precision": float(precision_score(anaemic, called, zero_division=0)),
         "recall": float(recall_score(anaemic, called, zero_division=0)),
         "f1": float(f1_score(anaemic, called, zero_division=0)),
-        "auroc": auroc(anaemic, said),
+        "auroc": auroc(anaemic, said) if anaemic.any() and not anaemic.all() else None,
     }
 
 

@@ -14,8 +14,8 @@ from trainer.refer_band import refer_band
 class Cutoffs:
     """What turns logits into words.
 
-    ``temperature`` divides the logits, ``shift`` is added then. ``threshold``: at or above, the screen is positive. From ``refer_low`` to
-    ``refer_high`` the score decides nothing; the threshold lies in there.
+    ``temperature`` divides the logits, ``shift`` is added then. ``threshold``: at or above, the screen is positive.
+    From ``refer_low`` to ``refer_high`` the score decides nothing; the threshold lies in there.
     """
 
     temperature: float

@@ -41,7 +41,7 @@ class Champion:
         Raises:
             ChampionUnfit: it wants photos laid out in another way.
         """
-        if PreprocessSpec.from_json(self.manifest.preprocess) != spec:
+        if PreprocessSpec.from_json(dict(self.manifest.preprocess)) != spec:
             raise ChampionUnfit(
                 "the release in use wants photos laid out in another way than this recipe does", field="champion",
                 value=self.manifest.release_id, remedy="Use a recipe with its [preprocess], or leave --champion out.",

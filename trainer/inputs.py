@@ -133,7 +133,7 @@ def open_source(args: argparse.Namespace, bars: Bars) -> Source:
     """
     url = args.store or os.environ.get("PALLOR_STORE_URL")
     if args.data is not None:
-        store = open_store(url) if args.store else FolderStore(args.run / "store")
+        store = open_store(args.store) if args.store else FolderStore(args.run / "store")
         snapshot = import_folder(args.data, store, bars)
     elif url and args.snapshot:
         store, snapshot = open_store(url, make=False), args.snapshot

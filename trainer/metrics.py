@@ -31,8 +31,9 @@ class Answers:
     """What one contestant said of ``n`` photos, beside what is true.
 
     ``scores``: probabilities. ``ranks``: what orders the photos; of pooled folds the logits as they are, since each
-    fold's temperature, fitted to a hundred rows, would only shuffle the folds against each other. ``positive``: at or above the threshold. ``called``: -1 below the refer band, 0 in it,
-    1 above it. Each row may have cut-offs of its own: folds that are pooled have.
+    fold's temperature, fitted to a hundred rows, would only shuffle the folds against each other. ``positive``: at or
+    above the threshold. ``called``: -1 below the refer band, 0 in it, 1 above it. Rows of pooled folds have their own
+    fold's cut-offs.
     """
 
     truth: Truth
@@ -50,8 +51,7 @@ class Answers:
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
         """These rows alone."""
-        columns = (self.truth, self.scores, self.ranks, self.positive, self.called)
-        return type(self)(*(column[rows] for column in columns))
+        return type(self)(self.truth[rows], self.scores[rows], self.ranks[rows], self.positive[rows], self.called[rows])
 
 
 def auroc(truth: Truth, scores: Scores) -> float:

@@ -146,8 +146,8 @@ class Screen(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N,) logits."""
-        deep, texture = self.maps(rgb).mean(dim=(2, 3)).split([DEEP, TEXTURE], dim=1)
-        logits: Tensor = self.linear(torch.cat([self.dropout(deep), texture], dim=1))
+        pooled = self.maps(rgb).mean(dim=(2, 3))
+        logits: Tensor = self.linear(torch.cat([self.dropout(pooled[:, :DEEP]), pooled[:, DEEP:]], dim=1))
         return logits.squeeze(1)
 
     def _early(self, rgb: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class Release(nn.Module):
         super().__init__()
         self.screen = copy.deepcopy(screen)
         with torch.no_grad():
-            self.screen.linear.bias += shift * temperature
+            self.screen.linear.bias.add_(shift * temperature)
         self.temperature = temperature
         drawn = torch.randn(CHANNELS, EMBEDDING, generator=torch.Generator().manual_seed(embedding_seed))
         self.register_buffer("projection", torch.linalg.qr(drawn).Q)
@@ -189,11 +189,14 @@ def _take_in_scale(first: nn.Sequential, base: Base) -> None:
     goes into the running mean of the batch norm behind. Exact but for the one-pixel border, which is padded with
     neutral ground instead of the base's mean colour.
     """
-    kernels, norm = first[0].weight, first[1]
+    convolution, norm = first[0], first[1]
+    if not (isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None):
+        raise TypeError("MobileNetV2 begins with a convolution and a batch norm")
+    kernels = convolution.weight
     mean, std = (torch.tensor(numbers).view(1, 3, 1, 1) for numbers in (base.mean, base.std))
     with torch.no_grad():
-        norm.running_mean -= (kernels * (ZERO_PIXEL - mean) / std).sum(dim=(1, 2, 3))
-        kernels *= PIXELS_PER_UNIT / std
+        norm.running_mean.sub_((kernels * (ZERO_PIXEL - mean) / std).sum(dim=(1, 2, 3)))
+        kernels.mul_(PIXELS_PER_UNIT / std)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -45,6 +45,13 @@ def test_the_temperature_is_inside_the_graph(release):
     assert ask_torch(cooler, photos.inputs).cam * 2 == pytest.approx(ask_torch(release, photos.inputs).cam, rel=1e-5)
 
 
+def test_the_shift_is_inside_the_graph_and_the_network_is_left_as_it_was(release):
+    photos, bias = drawn(4, size=SIZE), release.screen.linear.bias.clone()
+    shifted = Release(release.screen, release.temperature, 64, shift=0.7)
+    assert ask_torch(shifted, photos.inputs).cam - 0.7 == pytest.approx(ask_torch(release, photos.inputs).cam, abs=1e-5)
+    assert torch.equal(release.screen.linear.bias, bias)
+
+
 def test_the_weights_are_stored_as_float16_and_half_as_large(release, model):
     proto = onnx.load_from_string(model)
     assert not [node.name for node in proto.graph.node if node.op_type == "BatchNormalization"]
@@ -111,7 +118,7 @@ def a_screen(seed: int = 0) -> Screen:
             module.momentum = None
     with torch.no_grad():
         screen(torch.from_numpy(drawn(4, size=SIZE, seed=seed).inputs))
-        screen.classifier[1].weight *= 10
+        screen.linear.weight.copy_(torch.randn(screen.linear.weight.shape) * 0.03)
     return screen.eval()
 
 

@@ -84,7 +84,9 @@ def together(one: Photos, other: Photos) -> Photos:
     parts = {field.name: getattr(one, field.name) for field in fields(one)}
     groups = other.groups + one.groups.max(initial=0) + 1  # a number is a group in its own set alone
     theirs = {name: groups if name == "groups" else getattr(other, name) for name in parts}
-    joined = {n: np.concatenate([mine, theirs[n]]) for n, mine in parts.items() if isinstance(mine, np.ndarray)}
+    joined: dict[str, Any] = {
+        n: np.concatenate([mine, theirs[n]]) for n, mine in parts.items() if isinstance(mine, np.ndarray)
+    }
     return replace(one, **joined)
 
 

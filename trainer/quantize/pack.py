@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.model import PIXELS_PER_UNIT, Release
-from trainer.quantize.simulate import Grid, Pointwise, branch_grid, integers_of, relu_grid, sum_grid
+from trainer.quantize.simulate import Grid, Integers, Pointwise, branch_grid, integers_of, relu_grid, sum_grid
 from trainer.quantize.writer import Layer, Value, Writer
 
 _NCHW, _NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
@@ -66,7 +66,7 @@ class _Int8(Writer):
 
     @abstractmethod
     def rectified(self, y: str) -> str:
-        """What a ReLU6 leaves, as far as the limits of the grid behind it (0 or less, and 6 or less) do not see to it."""
+        """What a ReLU6 leaves, as far as the limits of the grid behind it do not see to it."""
 
     def quantized(self, y: str, grid: Grid) -> Value:
         integers = f"{y}.integers"
@@ -75,11 +75,12 @@ class _Int8(Writer):
 
     def read(self, x: Value) -> str:
         """In floating point."""
-        inputs = [x.tensor, self.graph.constant(f"{x.tensor}.scale", x.grid.scale), self.zero(x.grid)]
+        grid = _grid_of(x)
+        inputs = [x.tensor, self.graph.constant(f"{x.tensor}.scale", grid.scale), self.zero(grid)]
         return self.graph.node("DequantizeLinear", inputs, f"{x.tensor}.read")
 
     def weights(self, layer: Layer, x: Value, arranged: Callable[[Array], Array] = lambda weights: weights) -> str:
-        found, name = integers_of(layer.weighted, x.grid.scale), layer.name
+        found, name = integers_of(layer.weighted, _grid_of(x).scale), layer.name
         if found is None:
             return self.graph.constant(f"{name}.weight", arranged(layer.weighted.weight.detach().numpy()))
         values = arranged(found.values)
@@ -116,7 +117,7 @@ class _SignedInt8(_Int8):
     def stem(self, layer: Layer) -> Value:
         return self.convolution(self.quantized(self.scaled_pixels(), _PIXELS), layer, None)
 
-    def zero(self, grid: Grid) -> str:
+    def zero(self, grid: Grid) -> str:  # noqa: ARG002 (the unsigned ones need it)
         return self.graph.constant("zero", np.int8(0))
 
     def rectified(self, y: str) -> str:
@@ -129,7 +130,7 @@ class _Int4(Writer):
     def stem(self, layer: Layer) -> Value:
         return self.convolution(Value(self.scaled_pixels()), layer, None)
 
-    def convolution(self, x: Value, layer: Layer, block: Any) -> Value:
+    def convolution(self, x: Value, layer: Layer, block: Any) -> Value:  # noqa: ARG002 (the others need it)
         graph, name, weighted = self.graph, layer.name, layer.weighted
         if isinstance(weighted, Pointwise):
             inputs, outputs = weighted.linear.in_features, weighted.linear.out_features
@@ -137,7 +138,7 @@ class _Int4(Writer):
             weights = graph.reshaped(matrix, [outputs, inputs, 1, 1], f"{name}.weight")
             y = graph.node("Conv", [x.tensor, weights, self.bias(name, weighted.linear)], name)
         else:
-            found = integers_of(weighted)
+            found = _integers(weighted)
             weights = graph.dequantized(found.values, found.scales, f"{name}.weight", axis=0)
             y = graph.node("Conv", [x.tensor, weights, self.bias(name, weighted)], name, **_geometry(weighted))
         if layer.relu:
@@ -146,7 +147,7 @@ class _Int4(Writer):
             )
         return Value(y)
 
-    def sum(self, x: Value, y: Value, block: Any, name: str) -> Value:
+    def sum(self, x: Value, y: Value, block: Any, name: str) -> Value:  # noqa: ARG002 (the others need it)
         return Value(self.graph.node("Add", [x.tensor, y.tensor], name))
 
     def channels_last(self, x: Value, shape: list[int], name: str) -> str:
@@ -157,10 +158,24 @@ class _Int4(Writer):
         return self.graph.transposed(row, [1, 0], "linear.weight")
 
     def _by_block(self, linear: Any, name: str) -> str:
-        found = integers_of(linear)
+        found = _integers(linear)
         block = linear.weight_quantizer.block_sizes[-1]
         steps = self.graph.dequantized(found.values, found.scales, f"{name}.steps", axis=1, block_size=block)
-        return self.graph.node("Mul", [steps, self.graph.constant(f"{name}.of_inputs", found.of_inputs)], name)
+        of_inputs = np.ones(1, np.float32) if found.of_inputs is None else found.of_inputs
+        return self.graph.node("Mul", [steps, self.graph.constant(f"{name}.of_inputs", of_inputs)], name)
+
+
+def _grid_of(x: Value) -> Grid:
+    if x.grid is None:
+        raise ValueError(f"{x.tensor} is no tensor of integers")
+    return x.grid
+
+
+def _integers(layer: Any) -> Integers:
+    found = integers_of(layer)
+    if found is None:
+        raise ValueError("this layer was to be quantized, and is not")
+    return found
 
 
 def _geometry(convolution: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def node_rows(simulated: Release, precision: str) -> list[NodeRow]:
     for name, layer in simulated.screen.named_modules():
         if not isinstance(layer, nn.Conv2d | nn.Linear):
             continue
-        quantizer = getattr(layer, "weight_quantizer", None)
+        quantizer: Any = getattr(layer, "weight_quantizer", None)
         at_work = quantizer is not None and quantizer.is_enabled
         weights = layer.weight.detach()
         amax = quantizer.amax.detach() if at_work else weights.abs().amax().reshape(1)

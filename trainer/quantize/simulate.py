@@ -24,6 +24,7 @@ logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it loo
 with warnings.catch_warnings():  # about libraries that modelopt could use, too
     warnings.simplefilter("ignore")
     import modelopt.torch.quantization as mtq
+    from modelopt.torch.quantization.config import QuantizerAttributeConfig
     from modelopt.torch.quantization.nn import QuantModule, TensorQuantizer
 
 METHODS = ("max", "entropy", "percentile")
@@ -91,7 +92,7 @@ def to_int8(folded: Release, photos: Inputs, method: str, *, signed: bool, float
         float_layers: convolutions that keep their weights, by torchvision's names.
     """
     activations = {"num_bits": 8, "axis": None}
-    config = [
+    config: list[dict[str, Any]] = [
         {"quantizer_name": "*", "enable": False},
         {"quantizer_name": "*features.*weight_quantizer", "cfg": {"num_bits": 8, "axis": 0}},
         {"quantizer_name": "*relu_quantizer", "cfg": {**activations, "unsigned": not signed}},
@@ -113,7 +114,7 @@ def to_int4(folded: Release, photos: Inputs, block: int) -> None:
         block: input channels that share a scale.
     """
     _make_pointwise(folded.screen.features)
-    config = [
+    config: list[dict[str, Any]] = [
         {"quantizer_name": "*", "enable": False},
         {"quantizer_name": "*features.*weight_quantizer", "cfg": {"num_bits": 8, "axis": 0}},
         {
@@ -139,14 +140,14 @@ def sum_grid(block: Any) -> Grid:
     return _grid(block.sum_quantizer)
 
 
-def integers_of(layer: nn.Module, input_scale: float | None = None) -> Integers | None:
+def integers_of(layer: Any, input_scale: np.float32 | None = None) -> Integers | None:
     """A convolution's or linear layer's weights; None where they stay as they are.
 
     Args:
         input_scale: of the integers that come in, if any: the weights' steps are then at least so large that a bias
             fits into INT32 (a channel that is dead but for its bias has no step of its own).
     """
-    quantizer: Any = layer.weight_quantizer
+    quantizer = layer.weight_quantizer
     if not quantizer.is_enabled:
         return None
     weights: NDArray[np.float32] = layer.weight.detach().numpy()
@@ -157,7 +158,7 @@ def integers_of(layer: nn.Module, input_scale: float | None = None) -> Integers 
         scales = (amax.reshape(len(weights), -1) / most).astype(np.float32)
         scales[scales == 0] = 1
         spread = np.repeat(scales, block, axis=1)[:, : weights.shape[1]]
-        of_inputs = layer.input_quantizer.pre_quant_scale.detach().numpy()  # type: ignore[union-attr]
+        of_inputs = layer.input_quantizer.pre_quant_scale.detach().numpy()
         values = np.clip(np.rint(weights / spread), -most - 1, most).astype(np.int8)
         return Integers(values, scales, quantizer.num_bits, of_inputs.astype(np.float32).reshape(-1))
     scales = (amax.reshape(-1) / most).astype(np.float32)
@@ -173,26 +174,6 @@ def quantizers_of(simulated: nn.Module) -> dict[str, Any]:
     """Those that are at work, by name."""
     named = simulated.named_modules()
     return {name: one for name, one in named if isinstance(one, TensorQuantizer) and one.is_enabled}
-
-
-def steps_of(simulated: Release) -> list[tuple[nn.Parameter, Tensor]]:
-    """Weights and biases of the quantized layers, each with what its integers count: by how much one step moves it.
-
-    The classifier's are left out: what it says is what the others are held to.
-    """
-    found: list[tuple[nn.Parameter, Tensor]] = []
-    for layer in simulated.screen.features.modules():
-        quantizer = getattr(layer, "weight_quantizer", None)
-        if quantizer is None or not quantizer.is_enabled:
-            continue
-        steps = quantizer.amax / (2 ** (quantizer.num_bits - 1) - 1)
-        weights, bias = (layer._parameters[name].requires_grad_() for name in ("weight", "bias"))
-        if quantizer.block_sizes:
-            block = quantizer.block_sizes[-1]
-            steps = steps.reshape(len(weights), -1).repeat_interleave(block, dim=1)[:, : weights.shape[1]]
-        found.append((weights, steps))
-        found.append((bias, steps.flatten(1).mean(dim=1)))
-    return found
 
 
 @contextmanager
@@ -223,10 +204,11 @@ def weight_ranges(network: nn.Module, names: Sequence[str], block: int) -> dict[
     }
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name in names:
-        weights = network.get_submodule(name).weight.detach()
+        layer: Any = network.get_submodule(name)
+        weights = layer.weight.detach()
         found[name] = {}
         for kind, config in kinds.items():
-            quantizer = TensorQuantizer(config)
+            quantizer = TensorQuantizer(QuantizerAttributeConfig(**config))
             quantizer.disable_quant()
             quantizer.enable_calib()
             quantizer(weights)
@@ -251,7 +233,8 @@ class _QuantizedInvertedResidual(QuantModule):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.branch_quantizer(self.conv(x))
-        return self.sum_quantizer(x + y) if self.use_res_connect else y  # type: ignore[no-any-return]
+        joined: Tensor = self.sum_quantizer(x + y) if self.use_res_connect else y
+        return joined
 
 
 mtq.register(nn.ReLU6, _QuantizedReLU6)
@@ -265,7 +248,7 @@ def _quantize(folded: Release, config: list[dict[str, Any]], algorithm: Any, pho
 
 
 def _showing(photos: Inputs) -> Callable[[nn.Module], None]:
-    def show(release: nn.Module) -> None:
+    def show(release: Any) -> None:
         with torch.inference_mode():
             for at in range(0, len(photos), _BATCH):
                 release.screen(torch.from_numpy(photos[at : at + _BATCH]))

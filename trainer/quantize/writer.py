@@ -1,4 +1,4 @@
-"""The network as ONNX nodes, from pixels to outputs. What becomes of the numbers on the way, ``Writer``'s children say."""
+"""The network as ONNX nodes, from pixels to outputs; what becomes of its numbers, ``Writer``'s children say."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Layer:
     relu: nn.Module | None
 
 
-def layers_of(block: nn.Module, name: str) -> Iterator[Layer]:
+def layers_of(block: Any, name: str) -> Iterator[Layer]:
     """The convolutions of ``Screen.features[i]``, in the order of the flow; batch norms must be folded."""
     if hasattr(block, "use_res_connect"):
         block, name = block.conv, f"{name}.conv"

@@ -1,0 +1,168 @@
+"""The files hold real integers, compute what was simulated, and cost what they may."""
+
+import collections
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the trainer's extra is not installed")
+
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, numpy_helper
+
+from tests.trainer.labelled import a_recipe, drawn
+from trainer.export import ask, ask_torch, compare, fold_batch_norms, serve
+from trainer.model import Release, Screen, random_base
+from trainer.quantize.files import quantization_steps, quantize
+from trainer.quantize.judge import compare_files, time_files
+from trainer.quantize.pack import pack_int8
+from trainer.quantize.simulate import METHODS, to_int8, weight_ranges
+
+SIZE = 224
+TRAIN, UNSEEN = drawn(8, size=SIZE, seed=0), drawn(8, size=SIZE, seed=1)
+
+
+def test_the_integers_compute_what_was_simulated(release):
+    simulated = fold_batch_norms(release)
+    to_int8(simulated, TRAIN.inputs, "max", signed=False)
+    served = ask(serve(pack_int8(simulated, SIZE, 21), SIZE, "int8"), UNSEEN.inputs)
+    # An untrained network makes much of each rounding that falls the other way; a trained one does not.
+    assert compare(served, ask_torch(simulated, UNSEEN.inputs)).max_abs_dp < 0.03
+
+
+def test_each_precision_is_as_small_as_it_is_meant_to_be(made):
+    ratio = {precision: len(model) / len(made.files["fp32"]) for precision, model in made.files.items()}
+    assert ratio["fp16"] < 0.51
+    assert ratio["int8"] < 0.29
+    assert ratio["int8-trt"] < 0.29
+    assert ratio["int4"] < 0.20
+
+
+def test_onnx_runtime_counts_in_integers_from_the_first_pixel_to_the_last_map(made, tmp_path):
+    operators = collections.Counter(node.op_type for node in optimized(made.files["int8"], tmp_path).graph.node)
+    assert operators["QLinearConv"] == 52
+    assert operators["QLinearAdd"] == 10
+    assert operators["Conv"] == 0
+    assert operators["QuantizeLinear"] == 0
+
+
+def test_what_tensorrt_is_given_lies_around_zero(made):
+    proto = onnx.load_from_string(made.files["int8-trt"])
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    for node in proto.graph.node:
+        if node.op_type == "QuantizeLinear":
+            assert held[node.input[2]].dtype == np.int8
+            assert not held[node.input[2]].any()
+
+
+def test_int4_is_stored_in_four_bits_by_block(made):
+    proto = onnx.load_from_string(made.files["int4"])
+    small = [tensor for tensor in proto.graph.initializer if tensor.data_type == TensorProto.INT4]
+    assert len(small) == 35  # 1x1 convolutions and the classifier
+    of_blocks = [node for node in proto.graph.node if any(part.name == "block_size" for part in node.attribute)]
+    assert {node.op_type for node in of_blocks} == {"DequantizeLinear"}
+    assert len(of_blocks) == len(small)
+
+
+def test_every_layer_is_named_with_its_bits(made):
+    bits = {(row["precision"], row["name"]): row["weight_bits"] for row in made.nodes}
+    assert bits["int8", "features.0.0"] == 8
+    assert bits["int8", "linear"] == 32  # the classifier says the last word in float
+    assert sum(width == 4 for (precision, _), width in bits.items() if precision == "int4") == 35
+
+
+def test_fine_tuning_brings_the_integers_nearer_and_is_the_same_every_time(release, made):
+    told = []
+    again = quantize(release, TRAIN.inputs, recipe(), stepped=lambda: told.append(1))
+    assert again.files["int8"] == made.files["int8"]
+    assert len(told) == quantization_steps(recipe())
+    rough = quantize(release, TRAIN.inputs, recipe(aware_steps=0))
+    exact = ask(serve(made.files["fp32"], SIZE, "fp32"), TRAIN.inputs).probability
+
+    def far(model):
+        return float(np.abs(ask(serve(model, SIZE, "int8"), TRAIN.inputs).probability - exact).mean())
+
+    assert far(made.files["int8"]) < 0.05
+    assert rough.files["int8"] != made.files["int8"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_way_to_choose_ranges_gives_a_file_that_serves(release, method):
+    simulated = fold_batch_norms(release)
+    to_int8(simulated, TRAIN.inputs[:4], method, signed=False)
+    assert np.isfinite(ask(serve(pack_int8(simulated, SIZE, 21), SIZE, "int8"), UNSEEN.inputs[:2]).probability).all()
+
+
+def test_layers_that_stay_in_float_keep_their_weights(release):
+    simulated = fold_batch_norms(release)
+    to_int8(simulated, TRAIN.inputs[:4], "max", signed=False, float_layers=("1.conv.0.0",))
+    model = pack_int8(simulated, SIZE, 21)
+    held = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(model).graph.initializer}
+    assert held["features.1.conv.0.0.weight"] == TensorProto.FLOAT
+
+
+def test_files_are_judged_against_the_whole_one(made):
+    rows = {row["precision"]: row for row in judged(made)}
+    assert rows["fp32"]["decisions_changed"] == rows["fp32"]["max_abs_dp"] == rows["fp32"]["auroc_loss"] == 0
+    assert rows["int8"]["max_abs_dp"] > 0
+    assert rows["int8"]["auroc_loss_upper95"] >= rows["int8"]["auroc_loss"]
+
+
+def test_times_are_of_every_file_and_batch(made):
+    times = time_files({"fp32": made.files["fp32"], "int8": made.files["int8"]}, SIZE, batches=(1, 2), rounds=1)
+    assert {precision: set(of) for precision, of in times.items()} == {"fp32": {1, 2}, "int8": {1, 2}}
+    assert all(ms > 0 for of in times.values() for ms in of.values())
+
+
+def test_ranges_are_those_of_the_weights(release):
+    folded = fold_batch_norms(release).screen
+    weights = folded.features[0][0].weight.detach()
+    found = weight_ranges(folded, ["features.0.0"], 128)["features.0.0"]
+    by_kernel = weights.abs().amax(dim=(1, 2, 3))
+    assert found["int8_per_axis"] == pytest.approx((float(by_kernel.min()), float(by_kernel.max())))
+    assert found["int4_block_wise"][1] == pytest.approx(float(weights.abs().max()))
+
+
+def judged(made):
+    return compare_files(made.files, UNSEEN.inputs, UNSEEN.anaemic, np.arange(8), 0.5, recipe())
+
+
+def optimized(model, folder) -> onnx.ModelProto:
+    """The graph that ONNX Runtime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnx.load(folder / "optimized.onnx")
+
+
+def recipe(**quantization):
+    whole = a_recipe(size=SIZE)
+    small = {"photos": 8, "aware_steps": 2, "aware_batch": 2, **quantization}
+    return replace(
+        whole,
+        evaluation=replace(whole.evaluation, bootstrap_draws=20),
+        quantization=replace(whole.quantization, **small),
+    )
+
+
+@pytest.fixture(scope="module")
+def release() -> Release:
+    """Untrained, but with batch statistics of some photos and a head that says something."""
+    screen = Screen(random_base(0), dropout=0.0).train()
+    for module in screen.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        screen(torch.from_numpy(TRAIN.inputs))
+        loud = torch.randn(screen.linear.weight.shape, generator=torch.Generator().manual_seed(1)) * 0.03
+        screen.linear.weight.copy_(loud)
+    return Release(screen.eval(), temperature=1.0, embedding_seed=64).eval()
+
+
+@pytest.fixture(scope="module")
+def made(release):
+    return quantize(release, TRAIN.inputs, recipe(), int4=True)
