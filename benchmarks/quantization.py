@@ -34,9 +34,10 @@ from pallor.clock import SystemClock
 from trainer.calibrate import calibrate
 from trainer.data.photos import Photos, together
 from trainer.data.split import Fold, clusters, fixed_sides
-from trainer.export import fold_batch_norms
+from trainer.export import ask, fold_batch_norms, serve
 from trainer.finetune import count_steps, finetune, logits_of
 from trainer.inputs import add_options, groups_of, load_photos, open_source, plain_base
+from trainer.metrics import auroc
 from trainer.model import Base, Release
 from trainer.progress import Bars, bars_on
 from trainer.quantize.files import quantization_steps, quantize
@@ -116,6 +117,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = partial(work, photos, fold, base, recipe, judges, plan, name, bars)
         done = steps.step(name, how)
         figures |= {f"{name}.{key}": value for key, value in read_json(done / "figures.json").items()}
+    whole = (asked.run / "synthetic" / "files" / "fp32.onnx").read_bytes()
+    own = drawn.take(np.arange(plan.learners, len(drawn)))  # of its own world, in which it must know something
+    figures["synthetic.fp32_auroc_drawn"] = auroc(
+        own.anaemic, ask(serve(whole, standard.preprocess.size, "fp32"), own.inputs).probability
+    )
     for line in table(figures, tuple(models)):
         print(line)
     finish("quantization", figures, asked.out)
