@@ -43,6 +43,7 @@ from trainer.progress import Bars, bars_on
 from trainer.quantize.files import quantization_steps, quantize
 from trainer.quantize.judge import compare_files, time_files
 from trainer.quantize.pack import pack_int8
+from trainer.quantize.scan import count_scans, scan
 from trainer.quantize.simulate import METHODS, to_int8
 from trainer.recipe import Recipe, read_recipe
 from trainer.steps import Steps, read_json, write_json
@@ -117,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = partial(work, photos, fold, base, recipe, judges, plan, name, bars)
         done = steps.step(name, how)
         figures |= {f"{name}.{key}": value for key, value in read_json(done / "figures.json").items()}
+    if plan.seeds_ways:
+        at = steps.step("scan", partial(scan_layers, learners, of_five, base, standard, asked.run / "synthetic", bars))
+        figures["synthetic.worst_layers_mean_abs_dp"] = dict(list(read_json(at / "scan.json").items())[:8])
     whole = (asked.run / "synthetic" / "files" / "fp32.onnx").read_bytes()
     own = drawn.take(np.arange(plan.learners, len(drawn)))  # of its own world, in which it must know something
     figures["synthetic.fp32_auroc_drawn"] = auroc(
@@ -221,6 +225,15 @@ def for_the_seeds_sake(model: Model, fp32: bytes) -> Mapping[str, bytes]:
         quantize_dynamic(source, target, weight_type=QuantType.QUInt8)
         found["int8_dynamic"] = target.read_bytes()
     return found
+
+
+def scan_layers(photos: Photos, fold: Fold, base: Base, recipe: Recipe, made: Path, bars: Bars, at: Path) -> None:
+    """What each layer's integers alone do to the answers, before any fine-tuning."""
+    model = make(photos, fold, base, recipe, made, bars)
+    simulated = fold_batch_norms(model.release)
+    to_int8(simulated, model.train[: recipe.quantization.photos], recipe.quantization.method, signed=False)
+    with bars("scanning layers", count_scans(simulated)) as stepped:
+        write_json(at / "scan.json", scan(simulated, model.train[:8], lambda: stepped(1)))
 
 
 def clip_weights(release: Release) -> None:

@@ -9,7 +9,7 @@ import onnx
 import torch
 
 from tests.trainer.labelled import drawn
-from trainer.export import ask, ask_torch, compare, export, fold_batch_norms, serve
+from trainer.export import ask, ask_torch, compare, export, export_float32, fold_batch_norms, serve
 from trainer.model import EMBEDDING, InitUnreadable, Release, Screen, base_from_file, random_base
 
 SIZE = 224
@@ -60,6 +60,16 @@ def test_the_weights_are_stored_as_float16_and_half_as_large(release, model):
     assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
     as_float32 = 4 * sum(weights.numel() for weights in fold_batch_norms(release).parameters())
     assert len(model) / as_float32 < 0.56
+
+
+def test_the_file_that_others_are_measured_against_says_what_torch_says(release):
+    photos = drawn(4, size=SIZE)
+    parity = compare(
+        ask(serve(export_float32(release, SIZE, 21), SIZE, "fp32"), photos.inputs), ask_torch(release, photos.inputs)
+    )
+    assert parity.max_abs_dp < 1e-4
+    assert parity.max_cam_error < 1e-3
+    assert parity.max_embedding_error < 1e-3
 
 
 def test_the_file_names_nothing_of_the_machine_that_made_it(model):

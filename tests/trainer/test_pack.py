@@ -71,14 +71,15 @@ def test_research_and_the_unquantized_are_never_shipped(tmp_path, precision):
 
 def test_cut_offs_world_and_figures_are_the_evidences(tmp_path):
     evidence = an_evidence(world="synthetic")
-    evidence["figures"].append(figure("model.auroc@site=none", "test_side", None))
+    evidence["figures"].append(figure("model.sensitivity", "test_side", None))
+    evidence["figures"].append(figure("model.auroc@site=north", "test_side", 0.7))  # stands in the card
     manifest = pack(parts(evidence=evidence), RECIPE, tmp_path / "made")
     cutoffs = evidence["cutoffs"]
     assert (manifest.threshold, manifest.refer_low, manifest.refer_high) == tuple(
         cutoffs[name] for name in ("threshold", "refer_low", "refer_high")
     )
     assert (manifest.world, manifest.status, manifest.label_table) == ("synthetic", "investigational", "who-2011")
-    kept = [one for one in evidence["figures"] if one["value"] is not None]
+    kept = [one for one in evidence["figures"] if one["value"] is not None and "@" not in one["name"]]
     assert [(f.name, f.protocol, f.value) for f in manifest.figures] == [
         (f["name"], f["protocol"], f["value"]) for f in kept
     ]

@@ -19,6 +19,7 @@ from trainer.model import Release, Screen, random_base
 from trainer.quantize.files import quantization_steps, quantize
 from trainer.quantize.judge import compare_files, time_files
 from trainer.quantize.pack import pack_int8
+from trainer.quantize.scan import count_scans, scan
 from trainer.quantize.simulate import METHODS, to_int8, weight_ranges
 
 SIZE = 224
@@ -87,6 +88,17 @@ def test_fine_tuning_brings_the_integers_nearer_and_is_the_same_every_time(relea
 
     assert far(made.files["int8"]) < 0.05
     assert rough.files["int8"] != made.files["int8"]
+
+
+def test_the_scan_tells_what_each_layer_alone_does_and_leaves_all_at_work(release):
+    simulated = fold_batch_norms(release)
+    to_int8(simulated, TRAIN.inputs[:2], "max", signed=False)
+    before, told = ask_torch(simulated, UNSEEN.inputs[:1]).probability, []
+    found = scan(simulated, UNSEEN.inputs[:1], lambda: told.append(1))
+    assert len(found) == len(told) == count_scans(simulated)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert "features.1.conv.0.0.weight_quantizer" in found
+    assert ask_torch(simulated, UNSEEN.inputs[:1]).probability == pytest.approx(before)
 
 
 @pytest.mark.parametrize("method", METHODS)
