@@ -1,6 +1,7 @@
 """The files hold real integers, compute what was simulated, and cost what they may."""
 
 import collections
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +17,12 @@ from onnx import TensorProto, numpy_helper
 from tests.trainer.labelled import a_recipe, drawn
 from trainer.export import ask, ask_torch, compare, fold_batch_norms, serve
 from trainer.model import Release, Screen, random_base
+from trainer.prune import prune
 from trainer.quantize.files import quantization_steps, quantize
 from trainer.quantize.judge import compare_files, time_files
-from trainer.quantize.pack import pack_int8
+from trainer.quantize.pack import _for_four_pixels, pack_int8
 from trainer.quantize.scan import count_scans, scan
-from trainer.quantize.simulate import METHODS, to_int8, weight_ranges
+from trainer.quantize.simulate import METHODS, integers_of, to_int8, weight_ranges
 
 SIZE = 224
 TRAIN, UNSEEN = drawn(8, size=SIZE, seed=0), drawn(8, size=SIZE, seed=1)
@@ -106,6 +108,41 @@ def test_each_way_to_choose_ranges_gives_a_file_that_serves(release, method):
     simulated = fold_batch_norms(release)
     to_int8(simulated, TRAIN.inputs[:4], method, signed=False)
     assert np.isfinite(ask(serve(pack_int8(simulated, SIZE, 21), SIZE, "int8"), UNSEEN.inputs[:2]).probability).all()
+
+
+def test_four_pixels_at_once_give_the_very_sums_of_three():
+    drawn_from = torch.Generator().manual_seed(3)
+    kernels = torch.randint(-127, 128, (5, 3, 3, 3), generator=drawn_from).double()
+    photo = torch.randint(-128, 128, (1, 16, 16, 3), generator=drawn_from).double()
+    usual = torch.nn.functional.conv2d(photo.permute(0, 3, 1, 2), kernels, stride=2, padding=1)
+    fours = torch.nn.functional.pad(photo.reshape(1, 16, 4, 12).permute(0, 3, 1, 2), (1, 0, 1, 0))
+    wide = torch.from_numpy(np.ascontiguousarray(_for_four_pixels(kernels.numpy())))
+    pairs = torch.nn.functional.conv2d(fours, wide, stride=(2, 1))
+    assert torch.equal(pairs.permute(0, 2, 3, 1).reshape(1, 8, 8, 5), usual.permute(0, 2, 3, 1))
+
+
+def test_a_dead_channel_keeps_its_bias(release):
+    simulated = fold_batch_norms(release)
+    dead = simulated.screen.features[0][0]
+    with torch.no_grad():
+        dead.weight[0] = 0
+        dead.bias[0] = 3
+    to_int8(simulated, TRAIN.inputs[:4], "max", signed=False)
+    scale = 1 / 127.5
+    integers = integers_of(simulated.screen.features[0][0], scale)
+    assert not integers.values[0].any()
+    assert round(3 / (scale * integers.scales[0])) < 2**31
+    served = ask(serve(pack_int8(simulated, SIZE, 21), SIZE, "int8"), UNSEEN.inputs[:2])
+    assert compare(served, ask_torch(simulated, UNSEEN.inputs[:2])).max_abs_dp < 0.01
+
+
+def test_a_pruned_network_can_be_quantized_too(release):
+    narrow = copy.deepcopy(release)
+    prune(narrow.screen.features, 0.5)
+    simulated = fold_batch_norms(narrow)
+    to_int8(simulated, TRAIN.inputs[:4], "max", signed=False)
+    served = ask(serve(pack_int8(simulated, SIZE, 21), SIZE, "int8"), UNSEEN.inputs[:2])
+    assert compare(served, ask_torch(simulated, UNSEEN.inputs[:2])).max_abs_dp < 0.01
 
 
 def test_layers_that_stay_in_float_keep_their_weights(release):

@@ -182,9 +182,11 @@ def only(quantizers: Sequence[Any], among: Sequence[Any]) -> Iterator[None]:
     others = [one for one in among if one not in quantizers]
     for one in others:
         one.disable()
-    yield
-    for one in others:
-        one.enable()
+    try:
+        yield
+    finally:
+        for one in others:
+            one.enable()
 
 
 def weight_ranges(network: nn.Module, names: Sequence[str], block: int) -> dict[str, dict[str, tuple[float, float]]]:
@@ -198,7 +200,7 @@ def weight_ranges(network: nn.Module, names: Sequence[str], block: int) -> dict[
     Returns:
         By name: ``int8_per_axis`` and ``int4_block_wise``, each (least, largest).
     """
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "int8_per_axis": {"num_bits": 8, "axis": 0},
         "int4_block_wise": {"num_bits": 4, "block_sizes": {-1: block, "type": "static"}},
     }
