@@ -123,9 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figures["synthetic.worst_layers_mean_abs_dp"] = dict(list(read_json(at / "scan.json").items())[:8])
     whole = (asked.run / "synthetic" / "files" / "fp32.onnx").read_bytes()
     own = drawn.take(np.arange(plan.learners, len(drawn)))  # of its own world, in which it must know something
-    figures["synthetic.fp32_auroc_drawn"] = auroc(
-        own.anaemic, ask(serve(whole, standard.preprocess.size, "fp32"), own.inputs).probability
-    )
+    said = ask(serve(whole, standard.preprocess.size, "fp32"), own.inputs).probability.astype(np.float64)
+    figures["synthetic.fp32_auroc_drawn"] = auroc(own.anaemic, said)
     for line in table(figures, tuple(models)):
         print(line)
     finish("quantization", figures, asked.out)
