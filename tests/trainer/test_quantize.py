@@ -81,7 +81,7 @@ def test_every_layer_is_named_with_its_bits(made):
     assert sum(width == 4 for (precision, _), width in bits.items() if precision == "int4") == 35
 
 
-def test_fine_tuning_brings_the_integers_nearer_and_is_the_same_every_time(release, made):
+def test_fine_tuning_changes_the_integers_and_is_the_same_every_time(release, made):
     told = []
     again = quantize(release, TRAIN.inputs, recipe(), stepped=lambda: told.append(1))
     assert again.files["int8"] == made.files["int8"]
