@@ -24,12 +24,11 @@ from rich.console import Console
 from benchmarks.bit_widths import MEASURES, PUBLISHED, PUBLISHED_RANGES, judge_bit_widths
 from benchmarks.drawn_photos import draw_photos
 from benchmarks.report import finish
+from trainer.cross_validate import cross_validate
 from trainer.data.photos import Photos
-from trainer.evidence import fold_evidence
+from trainer.evidence import Evidence
 from trainer.figures import figures_of
-from trainer.folds import Task, jobs_of, judge_all
 from trainer.inputs import add_options, groups_of, load_photos, open_source, plain_base
-from trainer.model import Base
 from trainer.progress import Bars, bars_on
 from trainer.recipe import Recipe, read_recipe
 
@@ -58,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     photos = a_few(recipes["few-cases"]) if asked.miniature else real_photos(asked, recipes["few-cases"], bars)
     figures: dict[str, Any] = {"snapshot_digest": photos.snapshot, "groups_digest": photos.groups_digest}
     for name, recipe in recipes.items():
+        evidence = cross_validate(photos, base, recipe, asked.run, asked.processes, bars)
         figures |= {f"{name}.recipe_digest": recipe.digest()}
-        figures |= {f"{name}.{key}": value for key, value in cross_validate(photos, base, recipe, asked, bars).items()}
+        figures |= {f"{name}.{key}": value for key, value in flat(evidence).items()}
     figures |= judge_bit_widths(photos, base, recipes["few-cases"], asked.run, bars)
     for line in tables(figures):
         print(line)
@@ -92,17 +92,10 @@ def a_few(recipe: Recipe) -> Photos:
     return draw_photos(24, seed=1, best_auroc=0.99, spec=recipe.preprocess)
 
 
-def cross_validate(
-    photos: Photos, base: Base, recipe: Recipe, asked: argparse.Namespace, bars: Bars
-) -> Mapping[str, Any]:
+def flat(evidence: Evidence) -> dict[str, Any]:
     """Every figure of everybody, by protocol, with its interval; AUROC by seed."""
-    jobs = jobs_of(photos, recipe)
-    with bars(recipe.name, len(jobs)) as done:
-        task = Task(photos, base, recipe, asked.run)
-        outcomes = judge_all(jobs, task, processes=asked.processes, done=lambda _: done(1))
-    evidence = fold_evidence(photos, base, recipe, jobs, outcomes)
-    flat = {name: value for name, value in figures_of(evidence).items() if "@" not in name}
-    return flat | {"auroc_by_seed": evidence["auroc_by_seed"], "permutation": evidence["permutation"]}
+    found: dict[str, Any] = {name: value for name, value in figures_of(evidence).items() if "@" not in name}
+    return found | {"auroc_by_seed": evidence["auroc_by_seed"], "permutation": evidence["permutation"]}
 
 
 def tables(figures: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,6 @@ object.
 """
 
 import argparse
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,7 +210,7 @@ def for_the_seeds_sake(model: Model, fp32: bytes) -> Mapping[str, bytes]:
     shown = model.train[: recipe.quantization.photos]
 
     def quantized(method: str, change: Callable[[Release], None] = lambda _: None) -> bytes:
-        simulated = copy.deepcopy(fold_batch_norms(model.release))
+        simulated = fold_batch_norms(model.release)
         change(simulated)
         to_int8(simulated, shown, method, signed=False)
         return pack_int8(simulated, recipe.preprocess.size, recipe.export.opset)

@@ -18,10 +18,9 @@ from rich.markup import escape
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.store import open_store
+from trainer.cross_validate import cross_validate
 from trainer.data.group_report import group_photos, photos_in
-from trainer.evidence import fold_evidence
 from trainer.figures import figures_of
-from trainer.folds import Task, jobs_of, judge_all
 from trainer.inputs import add_making, add_options, add_processes, add_source, import_folder, read_inputs
 from trainer.progress import Bars, bars_on
 from trainer.rounds import go_round
@@ -100,11 +99,7 @@ def groups(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[st
 def evaluate(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
     """Cross-validate by the protocols that the recipe has seeds for."""
     inputs = read_inputs(args, bars)
-    jobs = jobs_of(inputs.photos, inputs.recipe)
-    with bars("cross-validation", len(jobs)) as done:
-        task = Task(inputs.photos, inputs.base, inputs.recipe, args.run)
-        outcomes = judge_all(jobs, task, processes=args.processes, done=lambda _: done(1))
-    evidence = fold_evidence(inputs.photos, inputs.base, inputs.recipe, jobs, outcomes)
+    evidence = cross_validate(inputs.photos, inputs.base, inputs.recipe, args.run, args.processes, bars)
     write_json(args.run / "evidence.json", evidence)
     console.print(f"evidence in {args.run / 'evidence.json'}", highlight=False, soft_wrap=True)
     return figures_of(evidence)

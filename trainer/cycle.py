@@ -23,13 +23,14 @@ from pallor.snapshot import read_snapshot
 from pallor.store.port import ObjectStore
 from trainer.calibrate import Cutoffs, calibrate
 from trainer.champion import Champion
+from trainer.cross_validate import cross_validate
 from trainer.data.photos import Photos
 from trainer.data.split import Fold, clusters, fixed_sides, lasting_sides
-from trainer.evidence import fold_evidence, side_evidence, together
+from trainer.evidence import side_evidence, together
 from trainer.export import ask, ask_torch, compare, serve
 from trainer.figures import CHAMPION, MODEL
 from trainer.finetune import count_steps, finetune, logits_of
-from trainer.folds import Task, jobs_of, judge_all
+from trainer.folds import jobs_of
 from trainer.gate import judge_candidate
 from trainer.golden import draw_golden
 from trainer.inputs import Source, load_photos
@@ -225,8 +226,10 @@ class Made:
         models = {
             precision: (files / f"{precision}.onnx").read_bytes() for precision in ("fp32", *_SHIPPED, *_NOT_SHIPPED)
         }
-        said = {precision: ask(serve(model, recipe.preprocess.size), judged) for precision, model in models.items()}
-        scores = {precision: answers.probability.astype(np.float64) for precision, answers in said.items()}
+        scores = {
+            precision: ask(serve(models[precision], recipe.preprocess.size), judged).probability.astype(np.float64)
+            for precision in _SHIPPED
+        }
         contestants = {MODEL: scores["fp16"], "int8": scores["int8"]}
         if order.champion:
             contestants[CHAMPION] = order.champion.scores(judged, recipe.preprocess)
@@ -234,11 +237,10 @@ class Made:
             self.photos, self.fold, order.base, recipe, cutoffs, contestants,
             order.champion.cutoffs if order.champion else None,
         )  # fmt: skip
-        jobs = jobs_of(self.photos, recipe)
-        with self.bars("cross-validation", len(jobs)) as done:
-            task = Task(self.photos, order.base, recipe, at)
-            outcomes = judge_all(jobs, task, processes=order.processes, done=lambda _: done(1))
-        evidence = together(side, fold_evidence(self.photos, order.base, recipe, jobs, outcomes)) if jobs else side
+        evidence = side
+        if jobs_of(self.photos, recipe):
+            folds = cross_validate(self.photos, order.base, recipe, at, order.processes, self.bars)
+            evidence = together(side, folds)
         cluster = clusters(self.photos)[self.fold.test]
         compared = compare_files(
             models, judged, self.photos.anaemic[self.fold.test], cluster, cutoffs.threshold, recipe

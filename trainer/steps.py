@@ -1,7 +1,6 @@
 """A run's steps on disk: each is done once, whatever kills the run, and only one run works in a folder at a time."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,13 +50,6 @@ class Steps:
         sync_folder(self.folder)
         self._note(name, "done")
         return done
-
-    def is_done(self, name: str) -> bool:
-        return (self.folder / name).is_dir()
-
-    def forget(self, name: str) -> None:
-        """Take a step's unfinished work away."""
-        shutil.rmtree(self.folder / f".{name}{_UNFINISHED}", ignore_errors=True)
 
     def _note(self, step: str, word: str) -> None:
         with (self.folder / _JOURNAL).open("a", encoding="utf-8") as journal:
