@@ -9,12 +9,17 @@ from pallor.clock import parse_utc, utc_text
 
 @dataclass(frozen=True)
 class Engine:
-    """What computed an answer. ``flavour``: ``onnxruntime-cpu`` and later kin; ``model_digest``: the file that ran."""
+    """What computed an answer.
+
+    ``flavour``: ``onnxruntime-cpu``, ``tensorrt`` or their kin; ``model_digest``: the ONNX file that ran, or that the
+    plan was built from. ``fallback``: why this is not the engine that the machine was meant to run, None when it is.
+    """
 
     flavour: str
     version: str
     precision: str
     model_digest: str
+    fallback: str | None = None
 
 
 @dataclass(frozen=True)
