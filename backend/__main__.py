@@ -20,6 +20,7 @@ from backend.db.migrate import check_migrated, migrate
 from backend.office import devices, people, releases, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
+from backend.services.ask_challenger import ask_challenger
 from backend.services.register_release import register_release
 from backend.services.report_guessing import report_guessing
 from backend.services.set_world import set_world
@@ -29,7 +30,7 @@ from pallor.broker import celery_app, serve_solo
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.log import configure
-from pallor.messages import RecordPrediction
+from pallor.messages import PredictCase, RecordPrediction
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Release
 from pallor.settings import explain, load
@@ -82,7 +83,9 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 def _consume(settings: Settings, _options: argparse.Namespace) -> int:
     parts = join(settings)
     app = _celery(settings)
-    register(app, parts.database, parts.clock, settings.label_table)
+    shadow = Sender(app, PredictCase.SHADOW_QUEUE)
+    ask = partial(ask_challenger, parts.database, parts.clock, shadow, settings.ready_seconds)
+    register(app, parts.database, parts.clock, settings.label_table, ask)
     return serve_solo(app, RecordPrediction.QUEUE, f"consumer-{os.getpid()}")
 
 

@@ -1,6 +1,7 @@
 """The process that takes the workers' messages: each is read back by the kernel and handed to a verb."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery import Celery
@@ -19,14 +20,20 @@ Message = TypeVar("Message", RecordPrediction, ReportWorker)
 _RETRY_SECONDS = 5
 
 
-def register(app: Celery, database: Database, clock: Clock, label_table: str) -> None:
-    """Put the backend's tasks on a Celery app."""
+def register(
+    app: Celery, database: Database, clock: Clock, label_table: str, ask_challenger: Callable[[str], object]
+) -> None:
+    """Put the backend's tasks on a Celery app; ``ask_challenger`` gets each photo that was answered."""
     again = {"autoretry_for": (Unavailable,), "default_retry_delay": _RETRY_SECONDS, "max_retries": None}
 
     @app.task(name=RecordPrediction.NAME, **again)
     def record(payload: dict[str, Any]) -> None:
-        if (message := _read(RecordPrediction, payload)) is not None:
-            record_prediction(database, clock, message, label_table)
+        message = _read(RecordPrediction, payload)
+        if message is None:
+            return
+        changed = record_prediction(database, clock, message, label_table)
+        if changed and message.prediction is not None and not message.shadow:
+            ask_challenger(message.photo_id)
 
     @app.task(name=ReportWorker.NAME, **again)
     def report(payload: dict[str, Any]) -> None:

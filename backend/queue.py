@@ -20,17 +20,17 @@ Send = Callable[[PredictCase], bool]
 class Sender:
     """``send(message)`` is True when the broker has the message; it never raises and never stalls the request."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, queue: str = PredictCase.QUEUE) -> None:
         self._app = app
+        self._queue = queue
         self._quiet_until = 0.0
 
     def __call__(self, message: PredictCase) -> bool:
         if time.monotonic() < self._quiet_until:
             return False
         try:
-            self._app.send_task(
-                PredictCase.NAME, kwargs={"payload": message.to_payload()}, queue=PredictCase.QUEUE, retry=False
-            )
+            payload = {"payload": message.to_payload()}
+            self._app.send_task(PredictCase.NAME, kwargs=payload, queue=self._queue, retry=False)
         except (OperationalError, OSError) as error:
             self._quiet_until = time.monotonic() + _PAUSE_SECONDS
             log.warning("broker away, the sweeper will send again", extra={"fault": str(error)})
@@ -44,7 +44,7 @@ def nothing_queued(app: Celery) -> bool:
         try:
             connection.ensure_connection(max_retries=1)
             with connection.channel() as channel, channel.client.pipeline() as look:  # all in the same moment
-                for queue in (PredictCase.QUEUE, RecordPrediction.QUEUE):
+                for queue in (PredictCase.QUEUE, PredictCase.SHADOW_QUEUE, RecordPrediction.QUEUE):
                     look.llen(queue)
                 look.hlen(channel.unacked_key)  # fetched by somebody, and not worked off
                 return not any(look.execute())

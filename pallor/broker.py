@@ -69,4 +69,6 @@ class _LoudRequest(Request):  # type: ignore[misc]  # celery is untyped
 def _leave_logging_alone(**_: Any) -> None:
     """Celery sets up its own logging unless someone listens to this signal; ours is ``pallor.log``."""
     for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # one line a photo, from worker.tasks, not two without its id
+        logging.getLogger(name).setLevel(
+            logging.WARNING
+        )  # one line a photo, from worker.intake, not two without its id

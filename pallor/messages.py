@@ -21,10 +21,14 @@ class MessageUnreadable(Untrusted):
 
 @dataclass(frozen=True)
 class PredictCase:
-    """backend -> worker: score this photo. ``object_key`` is where the stored photo lies in the object store."""
+    """backend -> worker: score this photo. ``object_key`` is where the stored photo lies in the object store.
+
+    ``SHADOW_QUEUE``: for a challenger, a release on trial; what it says is recorded and never shown.
+    """
 
     NAME: ClassVar[str] = "pallor.predict_case"
     QUEUE: ClassVar[str] = "predict"
+    SHADOW_QUEUE: ClassVar[str] = "shadow"
 
     case_id: str
     photo_id: str
@@ -50,7 +54,8 @@ class PredictCase:
 class RecordPrediction:
     """worker -> backend: the answer for one photo, or the reason there is none.
 
-    Exactly one of ``prediction`` and ``refusal`` is set; ``refusal`` is an error code of ``pallor.errors``.
+    Exactly one of ``prediction`` and ``refusal`` is set; ``refusal`` is an error code of ``pallor.errors``. ``shadow``:
+    a challenger's answer, which nobody is ever shown.
     """
 
     NAME: ClassVar[str] = "pallor.record_prediction"
@@ -60,6 +65,7 @@ class RecordPrediction:
     release_id: str
     prediction: Prediction | None = None
     refusal: str | None = None
+    shadow: bool = False
 
     def to_payload(self) -> dict[str, Any]:
         return {
@@ -67,6 +73,7 @@ class RecordPrediction:
             "release_id": self.release_id,
             "prediction": self.prediction.to_json() if self.prediction else None,
             "refusal": self.refusal,
+            "shadow": self.shadow,
         }
 
     @classmethod
@@ -78,7 +85,10 @@ class RecordPrediction:
                 release_id=payload["release_id"],
                 prediction=None if answer is None else Prediction.from_json(answer),
                 refusal=payload["refusal"],
+                shadow=payload["shadow"],
             )
+            if not isinstance(message.shadow, bool):
+                raise ValueError("shadow must be true or false")
             if (message.prediction is None) == (message.refusal is None):
                 raise ValueError("exactly one of prediction and refusal must be set")
             if not is_id(message.photo_id):
@@ -95,16 +105,22 @@ class RecordPrediction:
 class ReportWorker:
     """worker -> backend, at the start, after each change of release and then regularly: how the golden photos went.
 
-    ``max_difference``: largest ``|dp|`` from the manifest's golden probabilities, None when the engine did not run.
-    ``fault``: why this worker is not ready, None when it is.
+    ``slot``: ``current``, or ``challenger`` for a release on trial. ``fallback``: why another engine serves than the
+    one this machine was meant to run, None when that one does. ``processes``: how many serve. ``max_difference``:
+    largest ``|dp|`` from the manifest's golden probabilities, None when no engine ran. ``fault``: why this worker is
+    not ready, None when it is.
     """
 
     NAME: ClassVar[str] = "pallor.report_worker"
     QUEUE: ClassVar[str] = "record"
 
     worker: str
+    slot: str
     release_id: str
     engine_flavour: str
+    precision: str | None
+    fallback: str | None
+    processes: int
     max_difference: float | None
     fault: str | None
     reported_at: datetime

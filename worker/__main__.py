@@ -17,13 +17,15 @@ from pallor import log
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
-from pallor.release.shelf import Release
+from pallor.release.shelf import CHALLENGER, CURRENT, Release
 from pallor.settings import explain, load
 from pallor.store import open_store
 from worker.app import create_worker
+from worker.child import Part, serve_release
 from worker.engines.plan import load_engine
-from worker.resident import Serving, admit
+from worker.line import ChildLine
 from worker.score import FileUnwritable, Row, find_photos, score, write_csv
+from worker.serving import Serving, admit
 from worker.settings import Settings
 
 _ABOUT = """\
@@ -37,8 +39,10 @@ A release that does not answer its golden photos as its manifest says is never u
 number it prints is a diagnosis.
 """
 _SERVE = """\
-Take photos from the queue and answer them. One process scores one photo at a time: start more for more.
-SIGTERM ends it after the photo in hand; a killed one loses nothing.
+Take photos from the queue and answer them, with fresh processes for each release that the shelf names. A new release
+takes over process by process, once it has answered its golden photos; one that does not leaves the old one serving. A
+release in the shelf's slot `challenger` is served beside it, from a queue of its own; nobody is shown what it says.
+SIGTERM ends it after the photos in hand; a killed one loses nothing.
 
 What it reads from the environment:
 """
@@ -72,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
 
+    child = commands.add_parser("child")  # for the parent alone: it speaks in lines, not to people
+    child.add_argument("release_id")
+    child.add_argument("--slot", choices=[CURRENT, CHALLENGER], default=CURRENT)
+    child.add_argument("--without-gpu", metavar="REASON")
+    child.set_defaults(run=_child)
+
     scoring = commands.add_parser("score", help="score photos on disk", description=_SCORE, formatter_class=shape)
     scoring.add_argument("places", metavar="DIR|FILE", nargs="+", type=Path, help="folders of photos, or photos")
     scoring.add_argument("--csv", metavar="FILE", type=Path, help="write CSV to FILE, - for standard output")
@@ -90,8 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(_: argparse.Namespace) -> int:
     settings = load(Settings, os.environ)
     log.configure("worker", settings.log_level)
+    return create_worker(settings, clock=SystemClock(), environ=os.environ).serve()
+
+
+def _child(arguments: argparse.Namespace) -> int:
+    line = ChildLine()
+    settings = load(Settings, os.environ)
+    log.configure("worker", settings.log_level)
     store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
-    return create_worker(settings, store=store, clock=SystemClock()).serve()
+    part = Part(arguments.release_id, arguments.slot)
+    return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
 
 
 def _score(arguments: argparse.Namespace) -> int:

@@ -1,58 +1,56 @@
-"""From a message to an answer: fetch, decode, lay out, infer."""
+"""From a message to what the model sees, and from what it says to an answer."""
 
-import time
+import numpy as np
+from numpy.typing import NDArray
 
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
-from pallor.errors import Refused, Untrusted
+from pallor.errors import Untrusted
 from pallor.image.decode import decode
 from pallor.image.preprocess import to_input
+from pallor.image.spec import PreprocessSpec
 from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
 from pallor.prediction import Prediction
 from pallor.store.port import KeyRefused, ObjectStore
-from worker.resident import Serving
+from worker.engines.port import Answers
+from worker.serving import Serving
 
 
 class PhotoChanged(Untrusted):
     """What lies in the store is not the photo that was accepted."""
 
 
-def answer(message: PredictCase, *, serving: Serving, store: ObjectStore, clock: Clock) -> RecordPrediction:
-    """Score one photo, or say with which code it is refused.
-
-    Only the photo itself can be refused. What is not its fault (the store is away, the object is not there yet) is
-    raised: a refusal is final, and a folder that is not mounted must not send every patient back to the camera.
+def lay_out(message: PredictCase, *, spec: PreprocessSpec, store: ObjectStore) -> NDArray[np.uint8]:
+    """Fetch and decode one photo: (S, S, 3), as the model wants it.
 
     Raises:
-        Unavailable: the photo cannot be fetched now; ``ObjectMissing`` among them.
+        Refused, PhotoChanged: the photo itself is at fault.
+        Unavailable: it cannot be fetched now; ``ObjectMissing`` among them. A folder that is not mounted must not send
+            every patient back to the camera.
         MessageUnreadable: the message names a key that no store can hold.
-        AnswerImpossible: the engine is broken.
     """
-    started = time.perf_counter()
-    release_id = serving.release.release_id
-    try:
-        batch = to_input(serving.spec, decode(_fetch(message, store)))[None]
-    except (Refused, PhotoChanged) as error:
-        return RecordPrediction(message.photo_id, release_id, refusal=error.code())
-    answers = serving.engine.infer(batch)
-    prediction = Prediction(
-        photo_id=message.photo_id,
-        release_id=release_id,
-        probability=float(answers.probability[0]),
-        cam=tuple(tuple(row) for row in answers.cam[0].tolist()),
-        embedding=tuple(answers.embedding[0].tolist()),
-        engine=serving.engine.describe(),
-        scored_at=clock.now(),
-        seconds=time.perf_counter() - started,
-    )
-    return RecordPrediction(message.photo_id, release_id, prediction=prediction)
-
-
-def _fetch(message: PredictCase, store: ObjectStore) -> bytes:
     try:
         data = store.get(message.object_key)
     except KeyRefused as error:
         raise MessageUnreadable(f"{PredictCase.NAME}: {error}") from error
     if hex_of(sha256_of(data)) != hex_of(message.stored_sha256):
         raise PhotoChanged(f"{message.object_key} is not {message.stored_sha256}")
-    return data
+    return to_input(spec, decode(data))
+
+
+def answer(
+    photo_id: str, answers: Answers, at: int, *, serving: Serving, clock: Clock, seconds: float, shadow: bool
+) -> RecordPrediction:
+    """What the model said of photo ``at`` of a batch, as a message; ``seconds``: from the message to the answer."""
+    release_id = serving.release.release_id
+    prediction = Prediction(
+        photo_id=photo_id,
+        release_id=release_id,
+        probability=float(answers.probability[at]),
+        cam=tuple(tuple(row) for row in answers.cam[at].tolist()),
+        embedding=tuple(answers.embedding[at].tolist()),
+        engine=serving.engine.describe(),
+        scored_at=clock.now(),
+        seconds=seconds,
+    )
+    return RecordPrediction(photo_id, release_id, prediction=prediction, shadow=shadow)

@@ -11,7 +11,7 @@ from pallor.errors import Refused
 from pallor.image.decode import decode
 from pallor.image.preprocess import to_input
 from pallor.image.quality import judge
-from worker.resident import Serving
+from worker.serving import Serving
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 

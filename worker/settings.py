@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pallor.settings import number, one_of, path, setting, text, url, whole
+from pallor.settings import address, number, one_of, path, setting, text, url, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,30 @@ class Settings:
         "PALLOR_S3_ENDPOINT", url("http", "https"), "The address of an S3 server that is not Amazon's", default=None
     )
     shelf: Path = setting("PALLOR_SHELF", path, "The release shelf: the folder whose `current` names what serves")
-    engine_threads: int = setting("PALLOR_ENGINE_THREADS", whole(1, 256), "Threads that score one photo", default=1)
+    worker_processes: int | None = setting(
+        "PALLOR_WORKER_PROCESSES",
+        whole(1, 64),
+        "Processes that serve; none: one a core, four at the most, and one where a GPU serves",
+        default=None,
+    )
+    engine_threads: int = setting(
+        "PALLOR_ENGINE_THREADS", whole(1, 256), "Threads of one process that infer on the CPU", default=1
+    )
+    decoder_threads: int = setting(
+        "PALLOR_DECODER_THREADS", whole(1, 64), "Threads of one process that fetch and decode photos", default=2
+    )
+    photo_seconds: float = setting(
+        "PALLOR_PHOTO_SECONDS",
+        number(1, 3600),
+        "A process that sits over a photo for longer than this is killed; the photo comes to another",
+        default=60.0,
+    )
+    metrics_bind: str | None = setting(
+        "PALLOR_WORKER_METRICS_BIND",
+        address,
+        "Where Prometheus may read what is counted, such as 127.0.0.1:9465",
+        default=None,
+    )
     report_seconds: float = setting(
         "PALLOR_REPORT_SECONDS", number(0.1, 3600), "Pause between two checks of the golden photos", default=30.0
     )

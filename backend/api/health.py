@@ -35,6 +35,7 @@ def health_api(parts: Parts) -> APIBlueprint:
             ready=not found.faults,
             release_id=active,
             faults=list(found.faults),
+            warnings=list(found.warnings),
             workers=[out.WorkerOut(**asdict(worker)) for worker in found.workers],
         )
         return shown(body, 503 if found.faults else 200)

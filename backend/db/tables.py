@@ -374,8 +374,12 @@ workers = Table(  # the last word of each worker about itself
     "workers",
     metadata,
     Column("worker", String(128), primary_key=True),
+    Column("slot", String(16), nullable=False),  # current | challenger
     Column("release_id", String(64), nullable=False),
     Column("engine_flavour", String(64), nullable=False),
+    Column("precision", String(16)),
+    Column("fallback", Text),  # why another engine serves than the one meant
+    Column("processes", Integer, nullable=False),
     Column("max_difference", Float),
     Column("fault", Text),
     Column("reported_at", Moment, nullable=False),

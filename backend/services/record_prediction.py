@@ -21,8 +21,9 @@ _ACTOR = "worker"
 def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
     """Record an answer or a refusal; True when it changed anything.
 
-    The first answer for a photo is the one that is shown; one of a later release is kept beside it, never shown. What
-    comes after the photo was erased, or after consent to care was withdrawn, is let go.
+    The first answer for a photo is the one that is shown; one of a later release is kept beside it, never shown, and so
+    is a challenger's, whenever it comes. What comes after the photo was erased, or after consent to care was withdrawn,
+    is let go.
     """
     with database.write() as tx:
         photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
@@ -36,7 +37,7 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             return False
         this = photos.c.id == message.photo_id
         if message.prediction is None:
-            if photo.state != "waiting":
+            if photo.state != "waiting" or message.shadow:  # a release on trial sends nobody back to the camera
                 return False
             tx.execute(update(photos).where(this).values(state="refused", refusal=message.refusal))
             note_change(tx, clock, "photo", message.photo_id, photo.case_id)
@@ -44,19 +45,24 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
             derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
             return True
-        shown = select(predictions.c.photo_id).where(predictions.c.photo_id == message.photo_id, predictions.c.shown)
+        own = predictions.c.photo_id == message.photo_id
+        shown = not message.shadow and tx.execute(select(own).where(own, predictions.c.shown)).first() is None
         row = {
             "photo_id": message.photo_id,
             "release_id": message.release_id,
             "probability": message.prediction.probability,
             "answer": message.prediction.to_json(),
-            "shown": tx.execute(shown).first() is None,
+            "shown": shown,
             "recorded_at": clock.now(),
         }
         if not database.insert_once(tx, predictions, row):
-            return False
-        tx.execute(update(photos).where(this).values(state="scored", refusal=None))
-        note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
+            if not shown:
+                return False
+            # As a challenger it has answered this photo before it became the one that is shown.
+            tx.execute(update(predictions).where(own, predictions.c.release_id == message.release_id).values(row))
+        if shown:
+            tx.execute(update(photos).where(this).values(state="scored", refusal=None))
+            note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
         said = {name: row[name] for name in ("release_id", "probability", "shown")}
         write_audit(tx, clock, _ACTOR, "prediction.record", message.photo_id, case_id=photo.case_id, new=said)
         return True

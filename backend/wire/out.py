@@ -195,8 +195,12 @@ class ChangePage(Wire):
 
 class WorkerOut(Wire):
     worker: str
+    slot: str
     release_id: str
     engine_flavour: str
+    precision: str | None
+    fallback: str | None
+    processes: int
     max_difference: float | None
     fault: str | None
     reported_at: Moment
@@ -211,4 +215,5 @@ class ReadyOut(Wire):
     ready: bool
     release_id: str | None
     faults: list[str]
+    warnings: list[str]
     workers: list[WorkerOut]

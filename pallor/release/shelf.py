@@ -2,6 +2,7 @@
 
 <root>/releases/<release_id>/manifest.json, model files, golden/
 <root>/current -> releases/<release_id>
+<root>/challenger -> releases/<release_id>, where one is on trial
 """
 
 import json
@@ -15,6 +16,9 @@ from pallor.digest import sha256_of_file
 from pallor.errors import Unavailable, Untrusted
 from pallor.ids import new_id
 from pallor.release.manifest import Manifest
+
+# The names a release may have on the shelf.
+CURRENT, CHALLENGER = "current", "challenger"
 
 
 class ShelfEmpty(Unavailable):
@@ -97,18 +101,29 @@ class Shelf:
             raise ReleaseUnknown(f"{release_id} is not on the shelf {self.root}")
         link = self.root / f".current.{new_id()}"
         link.symlink_to(Path("releases") / release_id)
-        os.replace(link, self.root / "current")
+        os.replace(link, self.root / CURRENT)
 
     def current_id(self) -> str:
         """The active release's id, at the cost of one readlink; raises ``ShelfEmpty``."""
         try:
-            return os.readlink(self.root / "current").rsplit("/", 1)[-1]
+            return os.readlink(self.root / CURRENT).rsplit("/", 1)[-1]
         except OSError as error:
             raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it") from error
 
+    def challenger_id(self) -> str | None:
+        """The release on trial, whose answers are recorded and never shown; None when there is none."""
+        try:
+            return os.readlink(self.root / CHALLENGER).rsplit("/", 1)[-1]
+        except OSError:
+            return None
+
     def current(self) -> Release:
         """The active release, every file checked; raises ``ShelfEmpty`` or ``Untrusted``."""
-        return Release.open(self._folder(self.current_id()))
+        return self.open(self.current_id())
+
+    def open(self, release_id: str) -> Release:
+        """A release that lies here, every file checked; raises ``Untrusted``."""
+        return Release.open(self._folder(release_id))
 
     def _folder(self, release_id: str) -> Path:
         return self.root / "releases" / release_id

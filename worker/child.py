@@ -1,0 +1,118 @@
+"""One process that serves one release, and ends with it.
+
+It is started by ``worker.parent`` and speaks to it in lines. A fresh process for each release, and for each try with
+another engine: what a failed load leaks goes with the process.
+"""
+
+import os
+import signal
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from celery import signals
+
+from pallor.broker import celery_app, serve_solo
+from pallor.clock import Clock
+from pallor.errors import PallorError
+from pallor.messages import PredictCase
+from pallor.release.shelf import CHALLENGER, Shelf
+from pallor.store.port import ObjectStore
+from worker.engines.plan import load_engine
+from worker.intake import MOST_IN_HAND, Intake
+from worker.line import Admitted, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect, Took
+from worker.pipeline import Batch, Pipeline
+from worker.send import Sender
+from worker.serving import Serving, admit
+from worker.settings import Settings
+
+NOT_ADMITTED = 3  # exit code
+_PATIENCE_SECONDS = 20.0  # for what is in hand, when nobody is left to wait for this process
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which release this process serves. ``slot``: ``current`` or ``challenger``."""
+
+    release_id: str
+    slot: str
+
+
+def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: Clock, line: ChildLine) -> int:
+    """Admit the release, wait for leave, answer photos until told to retire; the exit code."""
+    try:
+        release = Shelf(settings.shelf).open(part.release_id)
+        serving = admit(release, lambda it: load_engine(it, threads=settings.engine_threads))
+    except PallorError as error:
+        line.say(NotAdmitted(error.code(), str(error)))
+        return NOT_ADMITTED
+    line.say(Admitted(serving.engine.describe(), serving.max_difference, settings.engine_threads))
+    heard = line.heard()
+    leave = next((word for word in heard if not isinstance(word, Check)), Retire())
+    if not isinstance(leave, Serve):
+        return 0
+    return _Child(part, settings, serving, store, clock, line).serve(leave, heard)
+
+
+class _Child:
+    """The parts of a process that serves, joined."""
+
+    def __init__(
+        self, part: Part, settings: Settings, serving: Serving, store: ObjectStore, clock: Clock, line: ChildLine
+    ) -> None:
+        self._line = line
+        self._shadow = part.slot == CHALLENGER
+        self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
+        self._app.conf.worker_prefetch_multiplier = MOST_IN_HAND
+        self._pipeline = Pipeline(
+            serving, store=store, clock=clock, send=Sender(self._app), ended=self._ended, forgot=self._forgot,
+            shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
+        )  # fmt: skip
+        queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE
+        self._queue = queue
+        self._intake = Intake(self._app, queue, self._pipeline, lambda photo_id: line.say(Took(photo_id)))
+
+    def serve(self, leave: Serve, heard: Any) -> int:
+        self._intake.suspect(leave.suspects)
+        threading.Thread(target=self._obey, args=(heard,), name="orders", daemon=True).start()
+        signals.worker_ready.connect(self._take_signals, weak=False)
+        return serve_solo(self._app, self._queue, f"{os.getpid()}")
+
+    def _take_signals(self, **_: Any) -> None:
+        """Celery has set its own by now, which would leave what is in hand."""
+        signal.signal(signal.SIGTERM, lambda *_: self._intake.retire())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells us
+
+    def _obey(self, heard: Any) -> None:
+        for word in heard:
+            if isinstance(word, Suspect):
+                self._intake.suspect(word.suspects)
+            elif isinstance(word, Check):
+                self._check()
+            else:
+                break
+        self._intake.retire()
+        threading.Event().wait(_PATIENCE_SECONDS)
+        os._exit(1)  # the broker or the store is away: what is in hand comes to another process
+
+    def _check(self) -> None:
+        try:
+            self._line.say(Golden(self._pipeline.check()))
+        except PallorError as error:
+            self._forgot(error)
+
+    def _forgot(self, error: PallorError) -> None:
+        self._line.say(Forgot(error.code(), str(error)))
+        self._intake.retire()
+
+    def _ended(self, batch: Batch) -> None:
+        said = [done.said for done in batch.done if done.said is not None]
+        refusals = Counter(one.refusal for one in said if one.refusal is not None)
+        self._intake.ended(batch)
+        self._line.say(
+            Ended(
+                [done.waiting.message.photo_id for done in batch.done], len(said) - refusals.total(), dict(refusals),
+                batch.queue_seconds, batch.compute_seconds,
+            )
+        )  # fmt: skip

@@ -1,0 +1,225 @@
+"""Photos in, answers out: some are fetched and decoded while others are inferred, and others are sent.
+
+No photo waits for a batch to fill. The engine takes whatever is laid out when it is free: one photo when little is to
+do, many when much is, so batches are as large as the load makes them.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pallor.clock import Clock
+from pallor.errors import PallorError, Refused, Unavailable, Untrusted
+from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
+from pallor.store.port import ObjectStore
+from worker.engines.port import AnswerImpossible, Answers
+from worker.predict import PhotoChanged, answer, lay_out
+from worker.selftest import largest_difference
+from worker.send import BrokerAway
+from worker.serving import Serving
+
+log = logging.getLogger(__name__)
+
+RETRIES = 5
+_SEND_AGAIN_SECONDS = 1.0
+
+
+class PhotoUnanswerable(Untrusted):
+    """The engine gives no answer for this photo, and answers the golden photos as it should."""
+
+
+class PhotoStopsWorker(Untrusted):
+    """Processes have died of this photo."""
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A photo in the worker's hands. ``ticket``: by which whoever brought it knows it."""
+
+    message: PredictCase
+    ticket: Any
+    since: float = field(default_factory=time.perf_counter)
+    attempt: int = 0
+    laid_out: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What became of one photo: ``said`` is with the broker, or nothing is said of it here, and ``fault`` is why.
+
+    ``back``: somebody else is to have a try at it.
+    """
+
+    waiting: Waiting
+    said: RecordPrediction | None = None
+    fault: Exception | None = None
+    back: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Photos that ended together. ``queue_seconds``: how long each waited in the worker before it was inferred."""
+
+    done: Sequence[Done]
+    queue_seconds: Sequence[float] = ()
+    compute_seconds: float | None = None
+
+
+class Pipeline:
+    """One release's engine, fed by threads.
+
+    Args:
+        send: hands an answer to the broker; raises ``BrokerAway``.
+        ended: gets every batch when its answers are with the broker; called in a thread of the pipeline.
+        forgot: called once when the engine no longer answers the golden photos; nothing is answered after that.
+        decoders: threads that fetch and decode.
+        most: photos inferred at once, at the most.
+        retry_seconds: first pause when a photo cannot be fetched now; it doubles.
+    """
+
+    def __init__(
+        self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[[RecordPrediction], None],
+        ended: Callable[[Batch], None], forgot: Callable[[PallorError], None], shadow: bool = False,
+        decoders: int = 2, most: int = 32, retry_seconds: float = 1.0,
+    ) -> None:  # fmt: skip
+        self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
+        self._send, self._ended, self._forgot = send, ended, forgot
+        self._most, self._retry_seconds = most, retry_seconds
+        self._sound = True
+        self._retiring = False
+        self._ready: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+        for name, work in (("infer", self._infer), ("send", self._hand_over)):
+            threading.Thread(target=work, name=name, daemon=True).start()
+
+    def put(self, waiting: Waiting) -> None:
+        """Take a photo; it comes back in a batch, whatever happens to it."""
+        self._decoders.submit(self._lay_out, waiting)
+
+    def refuse(self, waiting: Waiting, error: PallorError) -> None:
+        """Answer a photo by a code, without a look at it."""
+        self._said.put(Batch([self._refused(waiting, error)]))
+
+    def retire(self) -> None:
+        """What cannot be done now is given back instead of being tried again here."""
+        self._retiring = True
+
+    def check(self) -> float:
+        """Ask the golden photos again; raises ``Untrusted``, and then nothing is answered any more."""
+        try:
+            return largest_difference(self._serving.engine, self._serving.release)
+        except PallorError:
+            self._sound = False
+            raise
+
+    def _lay_out(self, waiting: Waiting) -> None:
+        try:
+            waiting.laid_out = lay_out(waiting.message, spec=self._serving.spec, store=self._store)
+            self._ready.put(waiting)
+        except (Refused, PhotoChanged) as error:
+            self.refuse(waiting, error)
+        except (Unavailable, Untrusted) as error:
+            self._again(waiting, error)
+        except Exception as error:  # a fault of ours: it costs this photo its answer for now, and no other
+            log.exception("a photo could not be laid out", extra=_whose(waiting))
+            self._said.put(Batch([Done(waiting, fault=error)]))
+
+    def _again(self, waiting: Waiting, error: PallorError) -> None:
+        final = isinstance(error, MessageUnreadable) or waiting.attempt == RETRIES
+        if final or self._retiring:
+            self._said.put(Batch([Done(waiting, fault=error, back=not final)]))
+            return
+        told = _whose(waiting) | {"code": error.code(), "fault": error, "attempt": waiting.attempt}
+        log.warning("cannot score now", extra=told)
+        pause = self._retry_seconds * 2**waiting.attempt
+        waiting.attempt += 1
+        later = threading.Timer(pause, self.put, [waiting])
+        later.daemon = True
+        later.start()
+
+    def _infer(self) -> None:
+        while True:
+            taken = self._take()
+            began = time.perf_counter()
+            try:
+                done = self._answered(taken, self._ask(taken))
+            except Exception:  # whichever photo it was: each by itself
+                done = [self._alone(waiting) for waiting in taken]
+            seconds = time.perf_counter() - began
+            self._said.put(Batch(done, [began - waiting.since for waiting in taken], seconds))
+
+    def _take(self) -> list[Waiting]:
+        taken = [self._ready.get()]
+        while len(taken) < self._most:
+            try:
+                taken.append(self._ready.get_nowait())
+            except queue.Empty:
+                break
+        return taken
+
+    def _ask(self, taken: Sequence[Waiting]) -> Answers:
+        return self._serving.engine.infer(
+            np.stack([waiting.laid_out for waiting in taken if waiting.laid_out is not None])
+        )
+
+    def _answered(self, taken: Sequence[Waiting], answers: Answers) -> list[Done]:
+        return [
+            Done(waiting, answer(waiting.message.photo_id, answers, at, serving=self._serving, clock=self._clock,
+                                 seconds=time.perf_counter() - waiting.since, shadow=self._shadow))
+            for at, waiting in enumerate(taken)
+        ]  # fmt: skip
+
+    def _alone(self, waiting: Waiting) -> Done:
+        """A photo of a batch that failed, asked by itself: only the one at fault goes without an answer."""
+        if not self._sound:
+            return Done(waiting, back=True)
+        try:
+            return self._answered([waiting], self._ask([waiting]))[0]
+        except Exception as error:
+            fault = error
+        try:
+            self.check()
+        except PallorError as error:
+            log.exception("the engine has forgotten the golden photos", extra=_whose(waiting))
+            self._forgot(error)
+            return Done(waiting, fault=error, back=True)
+        log.error("the engine gives no answer for a photo", extra=_whose(waiting) | {"fault": fault})
+        if isinstance(fault, AnswerImpossible):
+            return self._refused(waiting, PhotoUnanswerable(str(fault)))
+        return Done(waiting, fault=fault)
+
+    def _refused(self, waiting: Waiting, error: PallorError) -> Done:
+        release_id = self._serving.release.release_id
+        said = RecordPrediction(waiting.message.photo_id, release_id, refusal=error.code(), shadow=self._shadow)
+        return Done(waiting, said)
+
+    def _hand_over(self) -> None:
+        while True:
+            batch = self._said.get()
+            if not self._sound:  # what it said last is not to be trusted either
+                batch = Batch([Done(done.waiting, fault=done.fault, back=True) for done in batch.done])
+            for done in batch.done:
+                if done.said is not None:
+                    self._send_at_last(done.said)
+            self._ended(batch)
+
+    def _send_at_last(self, said: RecordPrediction) -> None:
+        while True:
+            try:
+                return self._send(said)
+            except BrokerAway as error:
+                log.warning("the answer could not be sent; it is tried again", extra={"fault": error})
+                time.sleep(_SEND_AGAIN_SECONDS)
+
+
+def _whose(waiting: Waiting) -> dict[str, object]:
+    return {"case_id": waiting.message.case_id, "photo_id": waiting.message.photo_id}
