@@ -78,8 +78,6 @@ class Metrics:
 
     def gauge(self, said: Sequence[Said]) -> None:
         """What serves now; what no longer does is forgotten."""
-        if said is self._gauged:
-            return
         before = {one.slot: one.release_id for one in self._gauged}
         self._gauged = said
         for gauge in (self._processes, self._difference, self._faulty):

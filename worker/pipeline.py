@@ -113,6 +113,11 @@ class Pipeline:
         """What cannot be done now is given back instead of being tried again here."""
         self._retiring = True
 
+    @property
+    def ready(self) -> int:
+        """Photos that are laid out and wait for the engine."""
+        return self._ready.qsize()
+
     def check(self) -> float:
         """Ask the golden photos again; raises ``Untrusted``, and then nothing is answered any more."""
         try:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pallor.clock import Clock
 from pallor.digest import hex_of, sha256_of
 from pallor.errors import Untrusted
-from pallor.image.decode import decode
+from pallor.image.decode import Limits, decode
 from pallor.image.preprocess import to_input
 from pallor.image.spec import PreprocessSpec
 from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
@@ -35,7 +35,8 @@ def lay_out(message: PredictCase, *, spec: PreprocessSpec, store: ObjectStore) -
         raise MessageUnreadable(f"{PredictCase.NAME}: {error}") from error
     if hex_of(sha256_of(data)) != hex_of(message.stored_sha256):
         raise PhotoChanged(f"{message.object_key} is not {message.stored_sha256}")
-    return to_input(spec, decode(data))
+    # It was within the limits when it came; stored without loss it may be larger.
+    return to_input(spec, decode(data, limits=Limits(max_bytes=max(1, len(data)))))
 
 
 def answer(

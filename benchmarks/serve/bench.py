@@ -49,7 +49,9 @@ class Bench:
 
     def url_of(self, database: int) -> str:
         """Valkey has numbered databases: one a way of serving, so that all can stay up and none sees the others."""
-        return f"{self.url}?virtual_host={database}" if self.url.startswith("redis+socket") else f"{self.url}/{database}"
+        return (
+            f"{self.url}?virtual_host={database}" if self.url.startswith("redis+socket") else f"{self.url}/{database}"
+        )
 
     def client(self, database: int = 0) -> "redis.Redis":
         if self.url.startswith("redis+socket"):
@@ -66,7 +68,7 @@ class Bench:
         app.close()
 
     def seconds_until_answered(self, database: int) -> float:
-        """Let what is staged go; seconds until there is an answer for each on the queue of answers, which is emptied."""
+        """Let what is staged go; seconds until each has an answer on the queue of answers, which is emptied."""
         with self.client(database) as client:
             client.delete(RecordPrediction.QUEUE)
             began = time.perf_counter()

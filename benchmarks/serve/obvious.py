@@ -27,4 +27,8 @@ def predict_case(payload: dict[str, str]) -> None:
     photo = to_input(spec, decode(store.get(payload["object_key"])))
     probability, cam, embedding = session.run(None, {"rgb": photo[None]})
     answer = {"photo_id": payload["photo_id"], "probability": float(probability[0]), "cam": cam[0].tolist()}
-    app.send_task(RecordPrediction.NAME, kwargs={"payload": answer | {"embedding": embedding[0].tolist()}}, queue=RecordPrediction.QUEUE)
+    app.send_task(
+        RecordPrediction.NAME,
+        kwargs={"payload": answer | {"embedding": embedding[0].tolist()}},
+        queue=RecordPrediction.QUEUE,
+    )

@@ -12,9 +12,9 @@ from backend.services.report_worker import report_worker
 from backend.sweeper import keep_house, resend_waiting, write_labels
 from pallor.digest import canonical_json
 from pallor.ids import new_id
-from pallor.messages import RecordPrediction, ReportWorker
+from pallor.messages import RecordPrediction
 from pallor.release.shelf import Release
-from tests.support.builders import NOON, a_manifest, a_prediction
+from tests.support.builders import NOON, a_manifest, a_prediction, a_report
 from tests.support.synthetic import a_good_png
 
 
@@ -217,8 +217,7 @@ def test_the_database_itself_refuses_a_second_shown_answer(api, scored):
 
 
 def _report(api, **facts):
-    report = ReportWorker("w-1", "toy-1", "onnxruntime-cpu", 0.001, None, api.clock.now())
-    report_worker(api.parts.database, api.clock, replace(report, **facts))
+    report_worker(api.parts.database, api.clock, a_report(**facts))
 
 
 def test_ready_only_after_a_worker_answered_the_golden_photos(api, toy_1):
@@ -242,6 +241,13 @@ def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api, toy_1):
     _report(api)
     api.clock.move(seconds=91)
     assert api.call("GET", "/health/ready", "admin").status_code == 503
+
+
+def test_a_worker_on_another_engine_than_meant_is_ready_and_says_so_loudly(api, toy_1):
+    _report(api, fallback="no-driver: cuInit says 100")
+    ready = api.call("GET", "/health/ready", "admin")
+    assert (ready.status_code, ready.json["warnings"]) == (200, ["w-1: no-driver: cuInit says 100"])
+    assert ready.json["workers"][0]["fallback"] == "no-driver: cuInit says 100"
 
 
 def test_a_workers_own_clock_decides_nothing(api, toy_1):

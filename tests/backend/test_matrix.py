@@ -11,11 +11,10 @@ from backend.db.tables import tokens
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
 from pallor.ids import new_id
-from pallor.messages import ReportWorker
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release
 from tests.support.api import FOREIGN, OWN, PRACTICE, Api, staff_of
-from tests.support.builders import a_case_body, a_result_body
+from tests.support.builders import a_case_body, a_report, a_result_body
 from tests.support.requests import EXAMPLES, OF_PEOPLE_ALONE, Place
 
 SITES = (OWN, FOREIGN, PRACTICE)
@@ -118,8 +117,7 @@ def a_place(api: Api, site: str) -> Place:
 def make_ready(api: Api) -> None:
     release = Release.open(bootstrap_folder())
     register_release(api.parts.database, api.clock, release, "real")
-    now = api.clock.now()
-    report_worker(api.parts.database, api.clock, ReportWorker("w", release.release_id, "onnx", 0.0, None, now))
+    report_worker(api.parts.database, api.clock, a_report(release.release_id))
 
 
 def planted(rule):

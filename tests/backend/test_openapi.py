@@ -15,10 +15,10 @@ from backend.db.engine import Database
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
 from pallor.clock import SystemClock
-from pallor.messages import ReportWorker
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release
 from tests.support.api import let_in
+from tests.support.builders import a_report
 from tests.support.web import web_server
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
@@ -67,7 +67,7 @@ def server(migrated_sqlite, tmp_path_factory):
     tokens = let_in(database, clock)
     release = Release.open(bootstrap_folder())
     register_release(database, clock, release, "real")
-    report_worker(database, clock, ReportWorker("w-1", release.release_id, "onnxruntime-cpu", 0.0, None, clock.now()))
+    report_worker(database, clock, a_report(release.release_id))
     with web_server(folder, PALLOR_READY_SECONDS="3600") as address:
         yield address, tokens
 

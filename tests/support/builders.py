@@ -8,6 +8,7 @@ from pallor.candidate import CandidateReport, Gate
 from pallor.case import Case
 from pallor.consent import Consent, Consents
 from pallor.ids import new_id
+from pallor.messages import ReportWorker
 from pallor.prediction import Engine, Prediction
 from pallor.release.manifest import Figure, IntendedUse, Manifest
 from pallor.snapshot import LabelledPhoto
@@ -37,6 +38,11 @@ def a_prediction(probability: float = 0.5, **facts: Any) -> Prediction:
         seconds=0.02,
     )
     return replace(answer, **facts)
+
+
+def a_report(release_id: str = "toy-1", **facts: Any) -> ReportWorker:
+    report = ReportWorker("w-1", "current", release_id, "onnxruntime-cpu", "int8", None, 1, 0.001, None, NOON)
+    return replace(report, **facts)
 
 
 def a_manifest(**facts: Any) -> Manifest:

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from celery import Celery
 from kombu import Connection, Producer
+from prometheus_client.parser import text_string_to_metric_families
 
 from pallor.digest import hex_of, sha256_of
 from pallor.ids import new_id
@@ -21,7 +23,7 @@ from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_s
 from pallor.release.shelf import Shelf
 from pallor.store.folder import FolderStore
 from tests.support.releases import a_release, plain_photo
-from tests.support.valkey import Valkey
+from tests.support.valkey import Valkey, free_port
 
 VISIBILITY_SECONDS = 2
 A_WHILE = 20.0  # far beyond what any of this takes, so that a slow machine does not fail a test
@@ -101,6 +103,65 @@ def test_a_release_is_swapped_under_way_and_every_answer_is_of_one_of_the_two(cl
     assert clinic.report("tiny-2").fault is None
 
 
+def test_a_release_that_is_not_admitted_leaves_the_old_one_serving_and_is_told_of(clinic: "Clinic") -> None:
+    clinic.report()
+    clinic.activate("tiny-2", harm=True)
+    report = clinic.report(fault=True)
+    assert (report.release_id, report.processes) == ("tiny-1", 1)
+    assert report.fault is not None
+    assert report.fault.startswith("release-changed: tiny-2")
+    sent = clinic.send(clinic.stored(90))
+    assert clinic.answers([sent])[sent].release_id == "tiny-1"
+    clinic.activate("tiny-1")
+    assert clinic.report().fault is None
+
+
+def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(clinic: "Clinic") -> None:
+    clinic.challenge("tiny-2", bias=1.0)
+    report = clinic.report("tiny-2")
+    assert (report.slot, report.worker.rpartition("/")[2], report.fault) == ("challenger", "challenger", None)
+    message = clinic.stored(90)
+    shown = clinic.send(message)
+    on_trial = clinic.send(message, photo_id=new_id(), queue=PredictCase.SHADOW_QUEUE)
+    answers = clinic.answers([shown, on_trial])
+    assert (answers[shown].release_id, answers[shown].shadow) == ("tiny-1", False)
+    assert (answers[on_trial].release_id, answers[on_trial].shadow) == ("tiny-2", True)
+    clinic.challenge(None)
+    clinic.wait_for_log("a process has ended")
+
+
+def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: "Clinic") -> None:
+    """Two processes are killed while they hold it: the second time it is alone in hand, the third nobody tries it."""
+    clinic.restart(photo_seconds=1)
+    deadly, pipe = clinic.held_photo()
+    others = [clinic.stored(60 + number) for number in range(5)]
+    sent = [clinic.send(other) for other in others] + [clinic.send(deadly)]
+    answers = clinic.answers(sent, seconds=3 * A_WHILE)
+    assert {photo_id: answers[photo_id].refusal for photo_id in sent} == {
+        **dict.fromkeys(sent[:-1]),
+        deadly.photo_id: "photo-stops-worker",
+    }
+    assert clinic.log.read_text().count("sat over a photo for too long") == 2
+    pipe.unlink()
+    good = clinic.send(clinic.stored(99))
+    assert clinic.answers([good])[good].prediction is not None
+
+
+def test_what_is_counted_can_be_read_by_prometheus(clinic: "Clinic") -> None:
+    clinic.restart(metrics=True)
+    sent = [clinic.send(clinic.stored(green)) for green in range(60, 66)] + [clinic.send(clinic.stored_bytes(b"no"))]
+    clinic.answers(sent)
+    of = {"slot": "current", "release": "tiny-1"}
+    deadline = time.monotonic() + A_WHILE
+    while clinic.metric("pallor_worker_photos_answered_total", of) != 6 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert clinic.metric("pallor_worker_photos_answered_total", of) == 6
+    assert clinic.metric("pallor_worker_photos_refused_total", of | {"reason": "photo-format-unknown"}) == 1
+    assert clinic.metric("pallor_worker_queue_seconds_count", of) == 6
+    assert clinic.metric("pallor_worker_batch_photos_sum", of) == 6
+    assert clinic.metric("pallor_worker_releases_taken_up_total", {"slot": "current"}) == 1
+
+
 def test_a_worker_told_to_end_ends_at_once_and_cleanly(clinic: "Clinic") -> None:
     clinic.report()
     clinic.worker.send_signal(signal.SIGTERM)
@@ -168,15 +229,35 @@ class Clinic:
         self.valkey = valkey
         self.store = FolderStore(folder / "store")
         self.log = folder / "worker.log"
+        self.shelf = Shelf(folder / "shelf")
+        self.metrics_port: int | None = None
         self.activate("tiny-1")
         self._arrived: list[tuple[str, dict[str, Any]]] = []
 
-    def activate(self, release_id: str, *, bias: float = 0.0) -> None:
-        shelf = Shelf(self.folder / "shelf")
-        shelf.put(a_release(self.folder / release_id, release_id, bias=bias).folder)
-        shelf.activate(release_id)
+    def activate(self, release_id: str, *, bias: float = 0.0, harm: bool = False) -> None:
+        self._lay(release_id, bias)
+        if harm:
+            (self.shelf.root / "releases" / release_id / "model.onnx").write_bytes(b"harmed")
+        self.shelf.activate(release_id)
 
-    def start_worker(self, processes: int = 1) -> None:
+    def challenge(self, release_id: str | None, *, bias: float = 0.0) -> None:
+        link = self.shelf.root / "challenger"
+        link.unlink(missing_ok=True)
+        if release_id is not None:
+            self._lay(release_id, bias)
+            link.symlink_to(Path("releases") / release_id)
+
+    def _lay(self, release_id: str, bias: float) -> None:
+        if not (self.folder / release_id).exists():
+            self.shelf.put(a_release(self.folder / release_id, release_id, bias=bias).folder)
+
+    def restart(self, *, photo_seconds: float = 60, metrics: bool = False) -> None:
+        self.kill()
+        if metrics:
+            self.metrics_port = free_port()
+        self.start_worker(photo_seconds=photo_seconds)
+
+    def start_worker(self, *, photo_seconds: float = 60) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")} | {
             "PALLOR_BROKER_URL": self.valkey.url,
             "PALLOR_STORE_URL": f"file://{self.store.root}",
@@ -184,7 +265,9 @@ class Clinic:
             "PALLOR_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "PALLOR_RETRY_SECONDS": "0.05",
             "PALLOR_REPORT_SECONDS": "1",
-            "PALLOR_WORKER_PROCESSES": str(processes),
+            "PALLOR_WORKER_PROCESSES": "1",
+            "PALLOR_PHOTO_SECONDS": str(photo_seconds),
+            "PALLOR_WORKER_METRICS_BIND": f"127.0.0.1:{self.metrics_port}" if self.metrics_port else "",
         }
         with self.log.open("ab") as log:
             self.worker = subprocess.Popen(
@@ -211,15 +294,15 @@ class Clinic:
         os.mkfifo(pipe)
         return message, pipe
 
-    def send(self, message: PredictCase, *, photo_id: str | None = None) -> str:
+    def send(self, message: PredictCase, *, photo_id: str | None = None, queue: str = PredictCase.QUEUE) -> str:
         payload = message.to_payload() | ({"photo_id": photo_id} if photo_id else {})
-        self.send_raw(PredictCase.NAME, {"payload": payload})
+        self.send_raw(PredictCase.NAME, {"payload": payload}, queue)
         return str(payload["photo_id"])
 
-    def send_raw(self, name: str, kwargs: dict[str, Any]) -> None:
+    def send_raw(self, name: str, kwargs: dict[str, Any], queue: str = PredictCase.QUEUE) -> None:
         app = Celery("backend", broker=self.valkey.url, set_as_current=False)
         app.conf.update(queue_settings(VISIBILITY_SECONDS))
-        app.send_task(name, kwargs=kwargs, queue=PredictCase.QUEUE, retry=False)
+        app.send_task(name, kwargs=kwargs, queue=queue, retry=False)
         app.close()
 
     def answers(self, photo_ids: list[str], *, seconds: float = A_WHILE) -> dict[str, RecordPrediction]:
@@ -233,12 +316,17 @@ class Clinic:
         assert found.keys() >= set(photo_ids), f"no answer for {set(photo_ids) - found.keys()}:\n{self.log.read_text()}"
         return found
 
-    def report(self, release_id: str = "tiny-1") -> ReportWorker:
+    def metric(self, name: str, labels: dict[str, str]) -> float:
+        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", trust_env=False).text
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), 0.0)
+
+    def report(self, release_id: str = "tiny-1", *, fault: bool = False) -> ReportWorker:
         deadline = time.monotonic() + A_WHILE
         while time.monotonic() < deadline:
             for _, payload in self._received(ReportWorker.NAME):
                 report = ReportWorker.from_payload(payload)
-                if report.release_id == release_id:
+                if report.release_id == release_id and (report.fault is not None) == fault:
                     return report
         raise AssertionError(f"no report of {release_id}:\n{self.log.read_text()}")
 

@@ -1,0 +1,121 @@
+"""One of the shelf's names, ``current`` or ``challenger``: the processes that serve its release, and what is wrong."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from pallor.errors import PallorError
+from pallor.release.shelf import CURRENT
+from worker import roster
+from worker.line import Admitted, Word
+from worker.process import Process
+from worker.roster import State
+from worker.said import Said
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+
+Begin = Callable[[str, str, str | None], Process]  # slot, release, why without a GPU -> a process, started
+
+
+class Slot:
+    """Keeps ``size`` processes that serve what ``wanted`` names.
+
+    Args:
+        wanted: the release that the shelf names now, None for none; raises ``PallorError`` when none is a fault.
+        begin: starts a process.
+        one_on_gpu: a GPU is fed by one process; more would only share its memory.
+        try_again_seconds: pause before a release that was refused is tried again.
+    """
+
+    def __init__(
+        self, name: str, size: int, *, wanted: Callable[[], str | None], begin: Begin, one_on_gpu: bool,
+        try_again_seconds: float,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.processes: dict[int, Process] = {}
+        self._size = size
+        self._wanted, self._begin = wanted, begin
+        self._one_on_gpu, self._try_again_seconds = one_on_gpu, try_again_seconds
+        self._fault: str | None = None
+        self._without_gpu: dict[str, str] = {}  # release -> why
+        self._barred: tuple[str, float] | None = None  # a release, and until when it is not started again
+        self._deaths = 0  # in a row
+
+    def follow(self, suspects: Mapping[str, int]) -> None:
+        """Do what is next; ``suspects`` are for processes that begin to serve."""
+        wanted = self._look()
+        if wanted is None and self.name != CURRENT:  # the trial is over
+            self.retire()
+            self._fault = None
+            return
+        barred = self._barred is not None and self._barred[0] == wanted and time.monotonic() < self._barred[1]
+        seats = [process.seat for process in self.processes.values()]
+        for step in roster.next_steps(wanted, self._size, seats, barred=barred):
+            if isinstance(step, roster.Start):
+                process = self._begin(self.name, step.release_id, self._without_gpu.get(step.release_id))
+                self.processes[process.seat.key] = process
+                log.info("a process is started", extra=process.told())
+            elif isinstance(step, roster.Serve):
+                self.processes[step.key].serve(suspects)
+                self._barred, self._deaths = None, 0
+                log.info("a process serves", extra=self.processes[step.key].told())
+            else:
+                self.processes[step.key].retire()
+
+    def retire(self) -> None:
+        """Let every process finish what is in hand and end."""
+        for process in self.processes.values():
+            process.retire()
+
+    def heed(self, word: Word) -> None:
+        """A process has said something."""
+        if isinstance(word, Admitted) and self._one_on_gpu and word.engine.flavour.startswith("tensorrt"):
+            self._size = 1
+
+    def lost(self, process: Process, code: int) -> None:
+        """A process has ended."""
+        del self.processes[process.seat.key]
+        release_id, words = process.seat.release_id, process.last_words
+        if words is not None and words.gpu:
+            self._without_gpu[release_id] = f"{words.code}: {words.text}"
+            log.error("the GPU cannot serve this release; the CPU does", extra=process.told() | {"fault": words.text})
+        elif words is not None:
+            self._bar(release_id, self._try_again_seconds, f"{words.code}: {words.text}")
+            log.error("a release may not serve", extra=process.told() | {"fault": self._fault})
+        elif process.seat.state is State.RETIRING and code == 0:
+            log.info("a process has ended", extra=process.told())
+        else:
+            pause = min(_FIRST_PAUSE_SECONDS * 2**self._deaths, _LONGEST_PAUSE_SECONDS)
+            self._deaths += 1
+            self._bar(release_id, pause, f"process-died: a process that served {release_id} ended with {code}")
+            log.error("a process died; another is started", extra=process.told() | {"code": code, "seconds": pause})
+
+    def say(self) -> Said:
+        """What serves, and what is wrong."""
+        serving = [process for process in self.processes.values() if process.seat.state is State.SERVING]
+        if not serving:
+            return Said(self.name, fault=self._fault)
+        differences = [process.max_difference for process in serving if process.max_difference is not None]
+        newest = serving[-1]
+        return Said(
+            self.name, newest.seat.release_id, newest.engine, len(serving), max(differences, default=None), self._fault
+        )
+
+    def _look(self) -> str | None:
+        try:
+            wanted = self._wanted()
+        except PallorError as error:
+            self._fault = f"{error.code()}: {error}"
+            return None
+        serving = [one.seat.release_id for one in self.processes.values() if one.seat.state is State.SERVING]
+        if self._barred is None and serving == [wanted] * self._size:
+            self._fault = None
+        elif self._barred is not None and self._barred[0] != wanted:
+            self._barred = None  # what is wanted now is another
+        return wanted
+
+    def _bar(self, release_id: str, seconds: float, fault: str) -> None:
+        self._barred = release_id, time.monotonic() + seconds
+        self._fault = fault
