@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
 from backend.api.doors import doors_api, oidc_api
+from backend.api.explain import explain_api
 from backend.api.field import field_api
 from backend.api.health import health_api
 from backend.api.lab import lab_api
@@ -71,8 +72,8 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, training_api, doors_api, oidc_api,
-        health_api,
+        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, doors_api,
+        oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser

@@ -25,6 +25,8 @@ from backend.auth import (
     TokenMissing,
     TokenUnknown,
 )
+from backend.services.answer_to_explain import NotScored, ValueNotIn
+from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
@@ -74,6 +76,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     PersonNotFound: HTTPStatus.NOT_FOUND,
     DeviceNotFound: HTTPStatus.NOT_FOUND,
     SubjectUnknown: HTTPStatus.NOT_FOUND,
+    NotScored: HTTPStatus.NOT_FOUND,
     ContentDiffers: HTTPStatus.CONFLICT,
     IdTaken: HTTPStatus.CONFLICT,
     ConsentWithdrawn: HTTPStatus.CONFLICT,
@@ -83,9 +86,11 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     NameTaken: HTTPStatus.CONFLICT,
     NothingEligible: HTTPStatus.CONFLICT,
     ReleaseIdTaken: HTTPStatus.CONFLICT,
+    ReleaseNotHere: HTTPStatus.CONFLICT,
     RoleFixed: HTTPStatus.CONFLICT,
     SiteTaken: HTTPStatus.CONFLICT,
     StateFinal: HTTPStatus.CONFLICT,
+    ValueNotIn: HTTPStatus.CONFLICT,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -117,4 +117,5 @@ def _weights(region: slice, placed: slice, size: int, tiles: int) -> NDArray[np.
     # Pillow lays continuous coordinates on each other, the centre of pixel i at i + 0.5, end on end; so does this.
     on_input = placed.start + (np.arange(pixels) + 0.5) * (placed.stop - placed.start) / pixels
     on_tiles = np.clip(on_input * tiles / size - 0.5, 0, tiles - 1)
-    return np.maximum(0, 1 - np.abs(on_tiles[:, None] - np.arange(tiles))).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(0, 1 - np.abs(on_tiles[:, None] - np.arange(tiles))).astype(np.float32)
+    return weights
