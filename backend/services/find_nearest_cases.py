@@ -95,8 +95,8 @@ def _distances(mine: bytes, others: Sequence[bytes]) -> NDArray[np.float32]:
     me = np.frombuffer(mine, "<f4")
     matrix = np.frombuffer(b"".join(others), "<f4").reshape(len(others), len(me))
     lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(me)
-    cosines: NDArray[np.float32] = matrix @ me / np.maximum(lengths, 1e-12)
-    return 1 - cosines
+    distances: NDArray[np.float32] = np.maximum(0, 1 - matrix @ me / np.maximum(lengths, 1e-12))  # rounding goes below
+    return distances
 
 
 def _described(
