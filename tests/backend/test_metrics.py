@@ -123,6 +123,7 @@ def test_counting_every_answer_and_every_photo_reads_an_index_alone(sqlite_url):
     assert any("SEARCH photos USING INDEX ix_photos_state_received_at" in plan for plan in plans)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_labels_are_not_counted_at_every_look(api):
     metrics = BackendMetrics(api.parts.database, api.clock, 90)
     api.put_result(api.put_case())

@@ -11,6 +11,9 @@ from tests.support.explain import score
 from tests.support.synthetic import a_good_png
 from tests.support.training import a_learnable, erase
 
+# What differs between the dialects, if anything, shows in the tests without this.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 def test_the_nearest_come_first_with_haemoglobin_and_distance(api, asked):
     near, far, opposite = confirmed(api, "B-1", (1, 0.1)), confirmed(api, "B-2", (0, 5)), confirmed(api, "B-3", (-2, 0))
@@ -23,6 +26,7 @@ def test_the_nearest_come_first_with_haemoglobin_and_distance(api, asked):
     assert [item["case_id"] for item in nearest(api, asked, "?limit=1")["items"]] == [near.case_id]
 
 
+@on_sqlite
 def test_embeddings_of_two_releases_are_never_compared(api, asked):
     other = a_learnable(api, "B-1")
     score(api, other.photo_id, (1,), release_id="toy-2")
@@ -47,6 +51,7 @@ def test_whose_label_does_not_count_is_no_neighbour(api, asked):
     assert erased.case_id not in str(told)
 
 
+@on_sqlite
 def test_neither_the_case_itself_nor_the_same_photograph_of_another_visit(api, asked):
     case_id = asked[0]
     api.put_result(case_id)
@@ -58,6 +63,7 @@ def test_neither_the_case_itself_nor_the_same_photograph_of_another_visit(api, a
     assert [item["case_id"] for item in nearest(api, asked)["items"]] == [stays.case_id]
 
 
+@on_sqlite
 def test_a_case_counts_once_by_its_nearest_photo_and_by_none_far_from_its_value(api, asked):
     one = confirmed(api, "B-1", (1, 1))
     closer, long_before = new_id(), new_id()
@@ -77,6 +83,7 @@ def test_a_laboratory_sees_neighbours_of_its_own_sites_alone(api, asked):
     assert (told["compared"], [item["case_id"] for item in told["items"]]) == (1, [here.case_id])
 
 
+@on_sqlite
 def test_a_question_that_cannot_be_is_refused(api):
     for query in ("limit=0", "limit=51", "limit=x", "release_id=A%20name", "site=kumasi-1"):
         path = f"/cases/{api.put_case_of_operator()}/photos/{new_id()}/nearest-cases?{query}"
