@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from backend.app import create_app
 from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
+from backend.metrics import BackendMetrics, serving_metrics
 from backend.office import devices, people, releases, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
@@ -93,10 +95,12 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     parts, stop = join(settings), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    sweep_until(
-        stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-        settings.label_table, partial(nothing_queued, _celery(settings)),
-    )  # fmt: skip
+    metrics = BackendMetrics(parts.database, parts.clock, settings.ready_seconds)
+    with serving_metrics(settings.metrics_bind, metrics) if settings.metrics_bind else nullcontext():
+        sweep_until(
+            stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
+            settings.label_table, partial(nothing_queued, _celery(settings)),
+        )  # fmt: skip
     return 0
 
 
@@ -119,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     command("migrate", _migrate, "make or update the tables: before the first start, and after each update", Settings)
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
-    command("sweep", _sweep, "send again what has waited too long, write labels, take away what was erased", Settings)
+    command("sweep", _sweep, "send again what waits, write labels, take away what was erased, serve metrics", Settings)
     for part in (people, devices, releases, trail):
         part.add_commands(command)
     return parser

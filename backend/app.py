@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
 from backend.api.doors import doors_api, oidc_api
+from backend.api.explain import explain_api
 from backend.api.field import field_api
 from backend.api.health import health_api
 from backend.api.lab import lab_api
@@ -24,11 +25,10 @@ from backend.api.parts import Parts
 from backend.api.rights import rights_api
 from backend.api.training import training_api
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
-from backend.problems import Problem, answer_with_problems, not_valid, strict_json
+from backend.problems import Problem, answer_with_problems, case_in_request, not_valid, strict_json
 from backend.services.whereabouts import check_within
 from backend.wire.received import to_sealed_at
 from pallor.errors import Refused
-from pallor.ids import is_id
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, admin_api, office_api, enrolment_api, rights_api, training_api, doors_api, oidc_api,
-        health_api,
+        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, doors_api,
+        oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
@@ -172,12 +172,11 @@ def _caller(parts: Parts, rule: Rule) -> Caller:
 
 def _told(response: Response) -> dict[str, object]:
     """What a log line says of a request: the route, never the address with what was put into it."""
-    case_id = (request.view_args or {}).get("case_id", "")
     return {
         "method": request.method,
         "route": str(request.url_rule) if request.url_rule else None,
         "status": response.status_code,
-        "case_id": case_id if is_id(case_id) else None,  # whatever else was typed there may be a name
+        "case_id": case_in_request(),
         "role": g.caller.role.value if "caller" in g else None,
         "seconds": round(time.perf_counter() - g.began, 4) if "began" in g else None,
     }

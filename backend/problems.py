@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any, cast
 
-from flask import Flask, Response, json
+from flask import Flask, Response, g, json, request
 from pydantic import BaseModel, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -25,6 +25,8 @@ from backend.auth import (
     TokenMissing,
     TokenUnknown,
 )
+from backend.services.answer_to_explain import NotScored, ValueNotIn
+from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
@@ -38,6 +40,7 @@ from backend.services.sign_in import BrowserNeeded, DeviceTokenNeeded, PhoneOut,
 from backend.services.sign_in_by_oidc import AccountUnknown, SignInNotBegun
 from backend.services.standing_consents import ConsentWithdrawn
 from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortened
+from pallor.ids import is_id
 from pallor.image.decode import PhotoFormatUnknown, PhotoTooLarge, PhotoTypeMismatch
 
 log = logging.getLogger(__name__)
@@ -74,6 +77,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     PersonNotFound: HTTPStatus.NOT_FOUND,
     DeviceNotFound: HTTPStatus.NOT_FOUND,
     SubjectUnknown: HTTPStatus.NOT_FOUND,
+    NotScored: HTTPStatus.NOT_FOUND,
     ContentDiffers: HTTPStatus.CONFLICT,
     IdTaken: HTTPStatus.CONFLICT,
     ConsentWithdrawn: HTTPStatus.CONFLICT,
@@ -83,9 +87,11 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     NameTaken: HTTPStatus.CONFLICT,
     NothingEligible: HTTPStatus.CONFLICT,
     ReleaseIdTaken: HTTPStatus.CONFLICT,
+    ReleaseNotHere: HTTPStatus.CONFLICT,
     RoleFixed: HTTPStatus.CONFLICT,
     SiteTaken: HTTPStatus.CONFLICT,
     StateFinal: HTTPStatus.CONFLICT,
+    ValueNotIn: HTTPStatus.CONFLICT,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -164,7 +170,8 @@ def answer_with_problems(app: Flask) -> None:
         if isinstance(error, Refused):
             faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
         else:
-            log.warning("not answered", extra={"code": error.code(), "fault": str(error)})
+            told = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
+            log.warning("not answered", extra=told)
         response = problem(status, error.code(), str(error), faults)
         if isinstance(error, OffsetMismatch):
             response.headers["Upload-Offset"] = str(error.expected)
@@ -184,10 +191,16 @@ def answer_with_problems(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _ours_to_mend(error: Exception) -> Response:
-        log.error("a fault of the server", exc_info=error)
+        log.error("a fault of the server", exc_info=error, extra={"case_id": case_in_request()})
         return problem(
             HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", "This is our fault; it has been noted. Try again."
         )
+
+
+def case_in_request() -> str | None:
+    """The case that a request is about, for the log: by its path, or as its route has told (``g.case_id``)."""
+    case_id = (request.view_args or {}).get("case_id") or g.get("case_id", "")
+    return case_id if is_id(case_id) else None  # whatever else was typed there may be a name
 
 
 def strict_json(data: bytes) -> Any:

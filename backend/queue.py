@@ -33,7 +33,8 @@ class Sender:
             self._app.send_task(PredictCase.NAME, kwargs=payload, queue=self._queue, retry=False)
         except (OperationalError, OSError) as error:
             self._quiet_until = time.monotonic() + _PAUSE_SECONDS
-            log.warning("broker away, the sweeper will send again", extra={"fault": str(error)})
+            about = {"case_id": message.case_id, "photo_id": message.photo_id}
+            log.warning("broker away, the sweeper will send again", extra=about | {"fault": str(error)})
             return False
         return True
 

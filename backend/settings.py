@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pallor.label import DEFAULT_TABLE, TABLES
-from pallor.settings import Fault, SettingsRefused, flag, number, one_of, path, setting, text, url, whole
+from pallor.settings import Fault, SettingsRefused, flag, host_and_port, number, one_of, path, setting, text, url, whole
 
 _TOGETHER = "An OpenID Connect provider is named by its issuer, a client id and a client secret together."
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
@@ -119,6 +119,12 @@ class Settings(OfficeSettings):
     )
     ready_seconds: float = setting(
         "PALLOR_READY_SECONDS", number(1), "A worker whose last report is older is not counted on", default=90.0
+    )
+    metrics_bind: tuple[str, int] | None = setting(
+        "PALLOR_METRICS_BIND",
+        host_and_port,
+        "Where the sweeper serves metrics to Prometheus, without asking who looks, such as 127.0.0.1:9464",
+        default=None,
     )
     visibility_seconds: int = setting(
         "PALLOR_VISIBILITY_SECONDS", whole(1), "A message taken by a killed process returns after this", default=60

@@ -186,6 +186,16 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def host_and_port(raw: str) -> tuple[str, int]:
+    """Where to listen, ``127.0.0.1:9464`` or ``[::1]:9464``: the host as a socket takes it, the port 1 to 65535."""
+    host, _, port = raw.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    named = bool(bare) and not set(bare) & set("[]/@ ") and (":" not in bare or bare != host)
+    if not (named and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError("a host and a port, such as 127.0.0.1:9464 or [::1]:9464")
+    return bare, int(port)
+
+
 def _declared(kind: type[Any]) -> list[tuple[str, Variable, Any]]:
     return [(f.name, f.metadata["variable"], f.default) for f in fields(kind)]
 

@@ -5,7 +5,7 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
+from backend.api.parts import TOKEN_OR_SESSION, Parts, about, answers, caller, shown
 from backend.auth import Reach, allow
 from backend.services.read_records import show_lab_result
 from backend.services.submit_lab_result import submit_lab_result
@@ -23,6 +23,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
     @allow(Role.LAB, reach=Reach.BODY)
     def put_lab_result(path: received.ResultPath, body: received.LabResultIn) -> Response:
         """Post a haemoglobin; the unit must be named, and the same again is 200 and changes nothing"""
+        about(body.case_id)
         result = received.to_lab_result(path.result_id, body, parts.clock.now())
         table = parts.settings.label_table
         who = caller()
@@ -33,6 +34,8 @@ def lab_api(parts: Parts) -> APIBlueprint:
     @allow(Role.LAB, Role.ADMIN, reach=Reach.PATH)
     def get_lab_result(path: received.ResultPath) -> Response:
         """A result as it was reported, with g/L beside it"""
-        return shown(show.lab_result(show_lab_result(parts.database, path.result_id)))
+        row = show_lab_result(parts.database, path.result_id)
+        about(row.case_id)
+        return shown(show.lab_result(row))
 
     return bp

@@ -36,6 +36,11 @@ def caller() -> Caller:
     return cast(Caller, g.caller)
 
 
+def about(case_id: str) -> None:
+    """Let the log lines of this request name the case, where its path does not."""
+    g.case_id = case_id
+
+
 def still_allowed() -> None:
     """Ask again whether the caller may, after something that took its time: they may have been put out meanwhile."""
     g.ask_again()

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 from sqlalchemy import select, update
 
 from backend.db.engine import Database
@@ -28,12 +29,14 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
     with database.write() as tx:
         photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
         if photo is None or photo.state == "uploading":
-            log.warning("an answer for a photo that is not here", extra={"photo_id": message.photo_id})
+            about = {"photo_id": message.photo_id, "case_id": photo.case_id if photo else None}
+            log.warning("an answer for a photo that is not here", extra=about)
             return False
         try:
             check_care(tx, photo.case_id)
         except ConsentWithdrawn:
-            log.info("an answer that nobody may use any more is let go", extra={"photo_id": message.photo_id})
+            about = {"photo_id": message.photo_id, "case_id": photo.case_id}
+            log.info("an answer that nobody may use any more is let go", extra=about)
             return False
         this = photos.c.id == message.photo_id
         if message.prediction is None:
@@ -54,6 +57,7 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             "answer": message.prediction.to_json(),
             "shown": shown,
             "recorded_at": clock.now(),
+            "embedding": np.asarray(message.prediction.embedding, "<f4").tobytes(),
         }
         if not database.insert_once(tx, predictions, row):
             if not shown:

@@ -1,5 +1,6 @@
 """The migrations make the tables that the code speaks of, on both dialects."""
 
+import struct
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from backend.db import migrate as migrating
 from backend.db.engine import Database
 from backend.db.migrate import DatabaseNotMigrated, check_migrated, migrate
-from backend.db.tables import cases, changes, consents, deployment, metadata, sites, snapshot_cases, tokens
+from backend.db.tables import cases, changes, consents, deployment, metadata, predictions, sites, snapshot_cases, tokens
 from backend.services.amend_case import amend_case
 from backend.services.derive_label import derive_label
 from backend.services.read_records import show_case
@@ -20,7 +21,7 @@ from backend.services.register_snapshot import list_snapshots
 from backend.services.set_world import WorldFixed, set_world
 from pallor.consent import Purpose
 from pallor.ids import new_id
-from tests.support.builders import NOON
+from tests.support.builders import NOON, a_prediction
 from tests.support.clock import HandClock
 
 
@@ -71,6 +72,12 @@ def second_version(request, tmp_path):
     yield from _database_at("0002", _register_by_hand, request, tmp_path)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def third_version(request, tmp_path):
+    """A database as the third version left it, with an answer of each of two releases for one photo."""
+    yield from _database_at("0003", _score_a_photo, request, tmp_path)
+
+
 def _database_at(revision, fill, request, tmp_path):
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/older.db"
@@ -104,6 +111,23 @@ def _register_by_hand(tx):
     for digest, since, case_ids in ((HELD, None, [YES, NO]), (LOST, when, [CHANGED])):
         tx.execute(snapshots.insert().values(digest=digest, made_at=when, incomplete_since=since))
         tx.execute(held.insert(), [{"snapshot_digest": digest, "case_id": case_id} for case_id in case_ids])
+
+
+def _score_a_photo(tx):
+    tables = MetaData()
+    tables.reflect(tx)
+    when = _WHEN.replace(tzinfo=UTC) if tx.dialect.name != "sqlite" else _WHEN
+    tx.execute(tables.tables["deployment"].insert().values(id=1, world="real", pseudonym_key="00" * 32))
+    case = {"id": YES, "site": "kumasi-1", "subject_code": "A-017", "facts": {}, "submitted_digest": "x"}
+    tx.execute(tables.tables["cases"].insert().values(case | {"received_at": when, "received_by": "x"}))
+    photo = {"id": NO, "case_id": YES, "uploaded_sha256": "x", "bytes": 1, "media_type": "image/png", "state": "scored"}
+    tx.execute(tables.tables["photos"].insert().values(
+        photo | {"captured_at": when, "declared_at": when, "declared_by": "x"}
+    ))  # fmt: skip
+    for release_id, first, shown in (("toy-1", 0.5, True), ("toy-2", -2.25, False)):
+        answer = a_prediction(embedding=(first, *[0.0] * 63)).to_json()
+        row = {"photo_id": NO, "release_id": release_id, "probability": 0.5, "answer": answer, "shown": shown}
+        tx.execute(tables.tables["predictions"].insert().values(row | {"recorded_at": when}))
 
 
 def _fill(tx):
@@ -206,6 +230,15 @@ def test_snapshots_of_the_second_version_stay_and_say_how_much_they_hold(second_
         (HELD, 2, 2, "operator"),
     ]
     assert [row.incomplete_since is None for row in newest_first] == [False, True]
+
+
+def test_answers_of_the_third_version_can_be_compared_by_their_embeddings(third_version):
+    migrate(third_version)
+    with third_version.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        query = select(predictions.c.release_id, predictions.c.embedding).order_by(predictions.c.release_id)
+        kept = [(row.release_id, struct.unpack("<64f", row.embedding)[:2]) for row in connection.execute(query)]
+    assert kept == [("toy-1", (0.5, 0.0)), ("toy-2", (-2.25, 0.0))]
 
 
 def test_each_deployment_has_a_key_of_its_own_for_pseudonyms_and_keeps_it(second_version, database):

@@ -27,6 +27,7 @@ from pallor.lab import LabResult, read_hb
 from pallor.snapshot import read_snapshot
 from tests.support.api import OWN, Api, repr_digest
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_result_body
+from tests.support.explain import score
 from tests.support.synthetic import a_good_png
 
 PHOTO = a_good_png(seed=11)
@@ -147,6 +148,16 @@ def _candidate(_api: Api, _place: Place) -> Request:
     return "PUT", f"/candidates/{report.release_id}", {"json": report.to_json()}
 
 
+def _explained(what: str) -> Example:
+    """About the place's photo once it was scored."""
+
+    def example(api: Api, place: Place) -> Request:
+        score(api, place.photo_id)
+        return "GET", f"/cases/{place.case_id}/photos/{place.photo_id}/{what}", {}
+
+    return example
+
+
 def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
     """About the account of the nurse whose token the role `field` has."""
 
@@ -179,6 +190,9 @@ EXAMPLES: dict[str, Example] = {
     "admin.get_predictions": _get("/predictions"),
     "admin.get_labels": _get("/labels?limit=200"),
     "admin.get_releases": _get("/releases"),
+    "explain.get_explanation": _explained("explanation"),
+    "explain.get_heat_map": _explained("heat-map"),
+    "explain.get_nearest_cases": _explained("nearest-cases"),
     "office.get_sites": _get("/sites"),
     "office.put_site": lambda _api, _place: ("PUT", f"/sites/{_fresh_name('site')}", {"json": _A_SITE}),
     "office.get_people": _get("/people"),
