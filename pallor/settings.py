@@ -167,14 +167,6 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def address(raw: str) -> str:
-    """``host:port`` to listen at."""
-    host, colon, port = raw.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and 0 <= int(port) <= 65535):
-        raise ValueError("a host and a port, such as 127.0.0.1:9464")
-    return raw
-
-
 def url(*schemes: str) -> Callable[[str], str]:
     """An address that starts with one of some schemes."""
 

@@ -21,11 +21,11 @@ class Worker:
     parent: Parent
     reporter: Reporter
     metrics: Metrics
-    metrics_bind: str | None
+    metrics_bind: tuple[str, int] | None
 
     def serve(self) -> int:
         """Serve until a signal ends the process (after the photos in hand); the exit code."""
-        end_metrics = self.metrics.serve(self.metrics_bind) if self.metrics_bind else None
+        end_metrics = self.metrics.serve(*self.metrics_bind) if self.metrics_bind else None
         self.reporter.start()
         try:
             return self.parent.run()

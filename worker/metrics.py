@@ -4,12 +4,17 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from pallor.errors import Unavailable
 from worker.line import Ended
 from worker.said import Said
 
 _OF_RELEASE = ("slot", "release")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SIZES = (1, 2, 4, 8, 16, 32)
+
+
+class MetricsNotServed(Unavailable):
+    """Nobody can listen at the address, or another process does."""
 
 
 class Metrics:
@@ -54,10 +59,16 @@ class Metrics:
         )
         self._gauged: Sequence[Said] = ()
 
-    def serve(self, address: str) -> Callable[[], None]:
-        """Answer at ``host:port``, without a sign-in: no number here is a patient's. Returns what ends it."""
-        host, _, port = address.rpartition(":")
-        server, thread = start_http_server(int(port), host, registry=self.registry)
+    def serve(self, host: str, port: int) -> Callable[[], None]:
+        """Answer there, without a sign-in: no number here is a patient's. Returns what ends it.
+
+        Raises:
+            MetricsNotServed: nobody can listen there, or somebody else does.
+        """
+        try:
+            server, thread = start_http_server(port, host, registry=self.registry)
+        except OSError as error:
+            raise MetricsNotServed(f"PALLOR_WORKER_METRICS_BIND {host}:{port}: {error.strerror}") from error
 
         def end() -> None:
             server.shutdown()

@@ -115,7 +115,7 @@ class Pipeline:
 
     @property
     def ready(self) -> int:
-        """Photos that are laid out and wait for the engine."""
+        """How many photos are laid out and wait for the engine."""
         return self._ready.qsize()
 
     def check(self) -> float:
@@ -215,6 +215,7 @@ class Pipeline:
             for done in batch.done:
                 if done.said is not None:
                     self._send_at_last(done.said)
+                    log.info("answered", extra=_whose(done.waiting) | _told(done.said))
             self._ended(batch)
 
     def _send_at_last(self, said: RecordPrediction) -> None:
@@ -228,3 +229,8 @@ class Pipeline:
 
 def _whose(waiting: Waiting) -> dict[str, object]:
     return {"case_id": waiting.message.case_id, "photo_id": waiting.message.photo_id}
+
+
+def _told(said: RecordPrediction) -> dict[str, object]:
+    seconds = said.prediction.seconds if said.prediction else None
+    return {"release_id": said.release_id, "code": said.refusal, "seconds": seconds}

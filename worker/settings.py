@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pallor.settings import address, number, one_of, path, setting, text, url, whole
+from pallor.settings import host_and_port, number, one_of, path, setting, text, url, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class Settings:
         "A process that sits over a photo for longer than this is killed; the photo comes to another",
         default=60.0,
     )
-    metrics_bind: str | None = setting(
+    metrics_bind: tuple[str, int] | None = setting(
         "PALLOR_WORKER_METRICS_BIND",
-        address,
-        "Where Prometheus may read what is counted, such as 127.0.0.1:9465",
+        host_and_port,
+        "Where Prometheus may read what is counted, such as 127.0.0.1:9465; none: nowhere",
         default=None,
     )
     report_seconds: float = setting(
