@@ -28,7 +28,7 @@ from rich.console import Console
 from torch import nn
 
 from benchmarks.drawn_photos import draw_photos
-from benchmarks.report import finish
+from benchmarks.report import finish, instruction_sets
 from pallor.clock import SystemClock
 from trainer.calibrate import calibrate
 from trainer.data.photos import Photos, together
@@ -49,18 +49,6 @@ from trainer.steps import Steps, read_json, write_json
 
 BEST_AUROC = 0.90
 SEED = 20_261_122
-_SETS = (
-    "avx2",
-    "avx_vnni",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "amx_int8",
-    "amx_bf16",
-    "asimd",
-    "asimddp",
-    "i8mm",
-)
 _CLIPPED_AT = 3.0  # standard deviations of a layer's weights
 
 
@@ -251,16 +239,6 @@ def by_bits(nodes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
         key = f"weights {node['weight_bits']}, activations {node['activation_bits']}"
         of[key] = of.get(key, 0) + 1
     return found
-
-
-def instruction_sets() -> list[str]:
-    """Those of this processor that matter to integers."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "").split()
-    return [one for one in _SETS if one in flags]
 
 
 def table(figures: Mapping[str, Any], models: Sequence[str]) -> Sequence[str]:

@@ -12,6 +12,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pallor.clock import SystemClock
 
+# Those of a processor that matter to integers and half precision.
+_SETS = (
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimd",
+    "asimddp",
+    "i8mm",
+)
 _ROOT = Path(__file__).parents[1]
 
 
@@ -59,6 +72,16 @@ def commit() -> str | None:
         cwd=_ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return said.stdout.strip() or None
+
+
+def instruction_sets() -> list[str]:
+    """Of ``_SETS`` those that this processor has."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "").split()
+    return [one for one in _SETS if one in flags]
 
 
 def _cpu() -> str:

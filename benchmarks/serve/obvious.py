@@ -1,7 +1,10 @@
 """What anyone would write first: a Celery task a photo, the FP32 file, every default as it comes."""
 
+import json
 import os
+from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 from celery import Celery
 
@@ -9,26 +12,23 @@ from pallor.image.decode import decode
 from pallor.image.preprocess import to_input
 from pallor.image.spec import PreprocessSpec
 from pallor.messages import PredictCase, RecordPrediction
-from pallor.release.manifest import Manifest
 from pallor.store import open_store
 
 app = Celery("obvious", broker=os.environ["PALLOR_BROKER_URL"])
 app.conf.task_ignore_result = True
 store = open_store(os.environ["PALLOR_STORE_URL"], make=False)
-spec = PreprocessSpec.from_json(Manifest.from_json(__import__("json").loads(os.environ["BENCH_MANIFEST"])).preprocess)
-session = None
+spec = PreprocessSpec.from_json(json.loads(os.environ["BENCHMARK_PREPROCESS"]))
+session: Any = None
 
 
-@app.task(name=PredictCase.NAME)
 def predict_case(payload: dict[str, str]) -> None:
     global session
     if session is None:
-        session = ort.InferenceSession(os.environ["BENCH_MODEL"])
+        session = ort.InferenceSession(os.environ["BENCHMARK_MODEL"])
     photo = to_input(spec, decode(store.get(payload["object_key"])))
-    probability, cam, embedding = session.run(None, {"rgb": photo[None]})
-    answer = {"photo_id": payload["photo_id"], "probability": float(probability[0]), "cam": cam[0].tolist()}
-    app.send_task(
-        RecordPrediction.NAME,
-        kwargs={"payload": answer | {"embedding": embedding[0].tolist()}},
-        queue=RecordPrediction.QUEUE,
-    )
+    probability, cam, embedding = (np.asarray(part)[0].tolist() for part in session.run(None, {"rgb": photo[None]}))
+    answer = {"photo_id": payload["photo_id"], "probability": probability, "cam": cam, "embedding": embedding}
+    app.send_task(RecordPrediction.NAME, kwargs={"payload": answer}, queue=RecordPrediction.QUEUE)
+
+
+app.task(name=PredictCase.NAME)(predict_case)

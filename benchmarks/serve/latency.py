@@ -1,0 +1,82 @@
+"""From a message to its answer, photo by photo, as a patient would wait: one at a time, or as chance brings them."""
+
+import json
+import threading
+import time
+from base64 import b64decode
+from collections.abc import Sequence
+
+import numpy as np
+from celery import Celery
+
+from benchmarks.serve.bench import Bench
+from pallor.ids import new_id
+from pallor.messages import PredictCase, RecordPrediction, queue_settings
+
+_OURS = 0  # Valkey's database
+_SEED = 20_261_127
+_PATIENCE_SECONDS = 60.0
+
+
+def latencies(bench: Bench, photos_per_second: float) -> tuple[Sequence[float], Sequence[float]]:
+    """Seconds of each photo: sent when the one before was answered, and sent at chance times of this mean rate."""
+    with _Ear(bench) as ear:
+        alone = [ear.wait(ear.send(at)) for at in range(len(bench.messages))]
+        pauses = np.random.default_rng(_SEED).exponential(1 / photos_per_second, len(bench.messages))
+        due, sent = time.perf_counter(), []
+        for at, pause in enumerate(pauses):
+            due += pause
+            time.sleep(max(0.0, due - time.perf_counter()))
+            sent.append(ear.send(at))
+        return alone, [ear.wait(photo_id) for photo_id in sent]
+
+
+class _Ear:
+    """Sends photos and takes the answers off the queue as they come."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._app = Celery("benchmark", broker=bench.url_of(_OURS), set_as_current=False)
+        self._app.conf.update(queue_settings())
+        self._sent: dict[str, float] = {}
+        self._took: dict[str, float] = {}
+        self._news = threading.Condition()
+        self._over = False
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def send(self, at: int) -> str:
+        photo_id = new_id()
+        payload = {"payload": self._bench.messages[at].to_payload() | {"photo_id": photo_id}}
+        self._sent[photo_id] = time.perf_counter()
+        self._app.send_task(PredictCase.NAME, kwargs=payload, queue=PredictCase.QUEUE, retry=False)
+        return photo_id
+
+    def wait(self, photo_id: str) -> float:
+        with self._news:
+            if not self._news.wait_for(lambda: photo_id in self._took, _PATIENCE_SECONDS):
+                raise RuntimeError("a photo was not answered")
+        return self._took[photo_id]
+
+    def __enter__(self) -> "_Ear":
+        with self._bench.client(_OURS) as client:
+            client.delete(RecordPrediction.QUEUE)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._thread.join()
+        self._app.close()
+
+    def _listen(self) -> None:
+        with self._bench.client(_OURS) as client:
+            while not self._over:
+                taken = client.brpop([RecordPrediction.QUEUE], timeout=0.5)
+                if taken is None:
+                    continue
+                now = time.perf_counter()
+                said = json.loads(b64decode(json.loads(taken[1])["body"]))[1]["payload"]
+                if (began := self._sent.get(said.get("photo_id"))) is not None:
+                    with self._news:
+                        self._took[said["photo_id"]] = now - began
+                        self._news.notify_all()

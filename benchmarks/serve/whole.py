@@ -1,0 +1,78 @@
+"""The whole of Pallor on this machine, fed over HTTP: from the first byte of a case to the recorded prediction."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.serve.bench import plain
+from benchmarks.serve.ways import Timed
+from pallor.clock import utc_text
+from pallor.ids import new_id
+from pallor.onebox.box import Box, running
+from pallor.onebox.client import Client
+from pallor.onebox.doors import open_doors
+
+_SITE = "benchmark"
+_PHONES = 6  # that send at the same time
+_LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 300.0
+
+
+class Whole:
+    """A box that runs, and phones that send it cases."""
+
+    def __init__(self, box: Box, photos: Sequence[bytes]) -> None:
+        self._box, self._photos = box, photos
+        with Client(box.url, box.token) as admin:
+            self._nurse = open_doors(box.url, admin, [_SITE]).nurse
+
+    def timed(self) -> Timed:
+        """Send every photo as a case of its own; until each has an answer on record, or was refused for its quality."""
+        local, own, began = threading.local(), time.process_time(), time.perf_counter()
+        with ThreadPoolExecutor(_PHONES) as phones:
+
+            def send(photo: bytes) -> None:
+                if not hasattr(local, "phone"):
+                    local.phone = Client(self._box.url, self._nurse)
+                _send(local.phone, photo)
+
+            list(phones.map(send, self._photos))
+            until = time.monotonic() + _PATIENCE_SECONDS
+            while self._unanswered():
+                if time.monotonic() > until:
+                    raise RuntimeError("not every photo was answered")
+                time.sleep(_LOOK_SECONDS)
+        return Timed(time.perf_counter() - began, time.process_time() - own)
+
+    def _unanswered(self) -> int:
+        """Read where it is written: a question over HTTP would cost the server what is to be measured."""
+        with closing(sqlite3.connect(f"file:{self._box.folder.database}?mode=ro", uri=True)) as database:
+            query = "SELECT count(*) FROM photos WHERE state IN ('uploading', 'waiting')"
+            return int(database.execute(query).fetchone()[0])
+
+
+@contextmanager
+def a_whole(folder: Path, release: Path, photos: Sequence[bytes]) -> Iterator[Whole]:
+    """A box with this release; all defaults, but that nothing but the release is chosen."""
+    environ = plain({name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")})
+    with running(folder, world="real", port=None, stays=False, environ=environ, tell=lambda _: None) as box:
+        put = box.shelf.put(release)
+        box.shelf.activate(put.release_id)
+        box.backend("release-add", str(put.folder), "--digest", put.digest)
+        yield Whole(box, photos)
+
+
+def _send(phone: Client, photo: bytes) -> None:
+    case_id, now = new_id(), datetime.now(UTC)
+    phone.put(f"/cases/{case_id}", {
+        "site": _SITE, "subject_code": f"B-{case_id[:8]}", "visited_at": utc_text(now),
+        "subject": {"age_months": 30, "sex": "female", "altitude_m": 200},
+        "consent": {"care": {"given_at": utc_text(now), "wording": "care-en-1"}, "training": None},
+    })  # fmt: skip
+    phone.put_photo(case_id, new_id(), photo, "image/png", now)
