@@ -114,26 +114,25 @@ def some_photos(n: int, data: Path | None) -> list[bytes]:
     return [encode(render(draw(rng, draw_person(rng).hb_g_per_l, signal=signal))) for _ in range(n)]
 
 
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time of some processes and of all below them, those that ended included."""
-    children: dict[int, list[int]] = {}
-    times: dict[int, float] = {}
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of all below it, those that have ended included."""
     ticks = os.sysconf("SC_CLK_TCK")
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(entry.name))
-        times[int(entry.name)] = sum(map(int, fields[11:15])) / ticks
-    total, waiting = 0.0, list(pids)
-    while waiting:
-        pid = waiting.pop()
-        total += times.get(pid, 0.0)
-        waiting += children.get(pid, [])
-    return total
+    return sum(sum(map(int, _stat(one)[11:15])) for one in [pid, *processes_below(pid)]) / ticks
+
+
+def processes_below(pid: int) -> list[int]:
+    """Every process that this one started, and that those started."""
+    parents = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    children = [one for one, stat in parents.items() if stat and int(stat[1]) == pid]
+    return children + [below for one in children for below in processes_below(one)]
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of ``/proc/<pid>/stat`` from the state on; none when it has ended."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def _store(store: FolderStore, data: bytes) -> PredictCase:

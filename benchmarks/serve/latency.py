@@ -11,7 +11,7 @@ from celery import Celery
 
 from benchmarks.serve.bench import Bench
 from pallor.ids import new_id
-from pallor.messages import PredictCase, RecordPrediction, queue_settings
+from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_settings
 
 _OURS = 0  # Valkey's database
 _SEED = 20_261_127
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 60.0
 
 def latencies(bench: Bench, photos_per_second: float) -> tuple[Sequence[float], Sequence[float]]:
     """Seconds of each photo: sent when the one before was answered, and sent at chance times of this mean rate."""
-    with _Ear(bench) as ear:
+    with Ear(bench) as ear:
         alone = [ear.wait(ear.send(at)) for at in range(len(bench.messages))]
         pauses = np.random.default_rng(_SEED).exponential(1 / photos_per_second, len(bench.messages))
         due, sent = time.perf_counter(), []
@@ -31,13 +31,14 @@ def latencies(bench: Bench, photos_per_second: float) -> tuple[Sequence[float], 
         return alone, [ear.wait(photo_id) for photo_id in sent]
 
 
-class _Ear:
-    """Sends photos and takes the answers off the queue as they come."""
+class Ear:
+    """Sends photos and takes what the worker says off the queue as it comes; ``heard`` is all of it."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._app = Celery("benchmark", broker=bench.url_of(_OURS), set_as_current=False)
         self._app.conf.update(queue_settings())
+        self.heard: list[RecordPrediction | ReportWorker] = []
         self._sent: dict[str, float] = {}
         self._took: dict[str, float] = {}
         self._news = threading.Condition()
@@ -57,7 +58,13 @@ class _Ear:
                 raise RuntimeError("a photo was not answered")
         return self._took[photo_id]
 
-    def __enter__(self) -> "_Ear":
+    def answered_when_all(self, photo_ids: Sequence[str]) -> list[str]:
+        """Wait until each was answered, or nothing more comes; every answer's photo, as often as it was answered."""
+        with self._news:
+            self._news.wait_for(lambda: all(one in self._took for one in photo_ids), _PATIENCE_SECONDS)
+        return [said.photo_id for said in self.heard if isinstance(said, RecordPrediction)]
+
+    def __enter__(self) -> "Ear":
         with self._bench.client(_OURS) as client:
             client.delete(RecordPrediction.QUEUE)
         self._thread.start()
@@ -74,9 +81,15 @@ class _Ear:
                 taken = client.brpop([RecordPrediction.QUEUE], timeout=0.5)
                 if taken is None:
                     continue
-                now = time.perf_counter()
-                said = json.loads(b64decode(json.loads(taken[1])["body"]))[1]["payload"]
-                if (began := self._sent.get(said.get("photo_id"))) is not None:
-                    with self._news:
-                        self._took[said["photo_id"]] = now - began
-                        self._news.notify_all()
+                self._hear(taken[1], time.perf_counter())
+
+    def _hear(self, data: bytes, now: float) -> None:
+        envelope = json.loads(data)
+        payload = json.loads(b64decode(envelope["body"]))[1]["payload"]
+        kind = RecordPrediction if envelope["headers"]["task"] == RecordPrediction.NAME else ReportWorker
+        said = kind.from_payload(payload)
+        with self._news:
+            self.heard.append(said)
+            if isinstance(said, RecordPrediction) and said.photo_id in self._sent:
+                self._took.setdefault(said.photo_id, now - self._sent[said.photo_id])
+            self._news.notify_all()

@@ -58,7 +58,7 @@ class Ours:
         return Timed(self._bench.seconds_until_answered(_OURS))
 
     def cpu(self) -> float:
-        return cpu_seconds([self.process.pid])
+        return cpu_seconds(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()
