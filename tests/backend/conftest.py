@@ -1,6 +1,7 @@
 """One API for all tests of a dialect: to make its routes takes longer than most tests."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,12 @@ from tests.support.api import Standing, who_calls
 
 @pytest.fixture(scope="session")
 def standing(migrated_sqlite, tmp_path_factory):
-    """The API that stands on each database."""
+    """The API that stands on each database, by its settings."""
     callers = who_calls(migrated_sqlite)
 
     @cache
-    def on(database: Database) -> Standing:
-        return Standing(database, tmp_path_factory.mktemp("standing") / "store", callers)
+    def on(database: Database, **settings: Any) -> Standing:
+        return Standing(database, tmp_path_factory.mktemp("standing") / "store", callers, settings)
 
     return on
 

@@ -102,8 +102,8 @@ def an_api(
 class Standing:
     """An API that is made once, on a database that is emptied for each test: only what it keeps is made anew."""
 
-    def __init__(self, database: Database, folder: Path, callers: "Callers") -> None:
-        self._api, self._folder, self._callers = _without_callers(database, folder, None, {}), folder, callers
+    def __init__(self, database: Database, folder: Path, callers: "Callers", settings: dict[str, Any]) -> None:
+        self._api, self._folder, self._callers = _without_callers(database, folder, None, settings), folder, callers
 
     def anew(self) -> Api:
         """With an empty store and queue, nobody counted at the doors, and who may call let in."""
