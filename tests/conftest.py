@@ -109,7 +109,7 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+def aws(request, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials that open nothing, and no others."""
     import boto3
 
@@ -118,4 +118,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", request.getfixturevalue("lasting_session"))
+
+
+@pytest.fixture(scope="session")
+def lasting_session():
+    """boto3 reads what S3 is from large files, once a session. Ask for it when nothing else opens anything any more."""
+    import boto3
+
+    return boto3.Session()
