@@ -62,7 +62,7 @@ class Plan:
     seeds_ways: bool
 
 
-WHOLE, MINIATURE = Plan(600, 1_900, 31, True), Plan(20, 24, 3, False)
+WHOLE, MINIATURE = Plan(600, 1_900, 31, True), Plan(20, 12, 1, False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,13 +21,17 @@ from tests.support.nodes import a_root, key_for
 A_YEAR = timedelta(days=365)
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return a_root(tmp_path_factory.mktemp("root"))
+
+
 @pytest.fixture
-def api(database, tmp_path):
+def api(database, standing, root):
     """A server that knows where it is and what a node is to trust."""
-    path, digest = a_root(tmp_path)
-    api = an_api(
-        database, tmp_path / "store", root_metadata=path, public_url="https://pallor.example.org", device_token_days=30
-    )
+    path, digest = root
+    public = {"public_url": "https://pallor.example.org", "device_token_days": 30}
+    api = standing(database, root_metadata=path, **public).anew()
     api.root = digest
     return api
 

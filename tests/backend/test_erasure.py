@@ -6,6 +6,7 @@ import random
 import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -448,12 +449,12 @@ def _upload_with_exif(marker: bytes) -> bytes:
     return out.getvalue()
 
 
-def test_sqlites_own_files_hold_nothing_of_the_person_when_the_erasure_is_done(api, database, tmp_path):
+def test_sqlites_own_files_hold_nothing_of_the_person_when_the_erasure_is_done(api, database):
     if not database.is_sqlite:
         pytest.skip("a server looks after its files itself (docs/adr/0007)")
     marks = [SUBJECT.encode(), b"MARK-reason", b"MARK-method", b"MARK-exif"]
     _full(api, data=_upload_with_exif(b"MARK-exif"))
-    files = [tmp_path / name for name in ("pallor.db", "pallor.db-wal")]
+    files = _files(database)
     assert all(any(mark in file.read_bytes() for file in files) for mark in marks)
     _erase(api)
     _sweep(api)
@@ -461,7 +462,7 @@ def test_sqlites_own_files_hold_nothing_of_the_person_when_the_erasure_is_done(a
     assert api.get("/erasures")["items"][0]["done_at"] is not None
 
 
-def test_copies_that_sqlite_left_where_it_moved_rows_are_gone_too(database, tmp_path):
+def test_copies_that_sqlite_left_where_it_moved_rows_are_gone_too(database):
     if not database.is_sqlite:
         pytest.skip("a server looks after its files itself (docs/adr/0007)")
     chance, rows = random.Random(3), []
@@ -480,8 +481,13 @@ def test_copies_that_sqlite_left_where_it_moved_rows_are_gone_too(database, tmp_
     with database.write() as tx:
         tx.execute(delete(cases).where(cases.c.id.in_([id_ for id_, _ in gone])))
     assert database.scrub()
-    left = (tmp_path / "pallor.db").read_bytes() + (tmp_path / "pallor.db-wal").read_bytes()
+    left = b"".join(file.read_bytes() for file in _files(database))
     assert [code for _, code in gone if code.encode() in left] == []
+
+
+def _files(database):
+    """SQLite's own, and its log of changes."""
+    return [Path(database.engine.url.database + suffix) for suffix in ("", "-wal")]
 
 
 def test_a_reader_puts_the_end_of_an_erasure_off_and_does_not_stop_it(api, database):

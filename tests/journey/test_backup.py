@@ -447,9 +447,23 @@ OBJECTS = {f"images/{bare[:2]}/{bare}.png": b"a photo %d" % n for n in range(3) 
 
 
 @pytest.fixture
-def data(tmp_path) -> DataFolder:
+def data(tmp_path, a_machine) -> DataFolder:
     """A stopped machine's folder: real tables, a case, some objects, one release that serves."""
-    data = DataFolder(tmp_path / "data")
+    shutil.copytree(a_machine / "data", tmp_path / "data", symlinks=True)
+    return DataFolder(tmp_path / "data")
+
+
+@pytest.fixture
+def saved(data, tmp_path, a_machine) -> Path:
+    """A backup file."""
+    return Path(shutil.copy(a_machine / "file", tmp_path))
+
+
+@pytest.fixture(scope="module")
+def a_machine(tmp_path_factory) -> Path:
+    """What ``data`` and ``saved`` are copies of."""
+    folder = tmp_path_factory.mktemp("machine")
+    data = DataFolder(folder / "data")
     data.root.mkdir()
     database = Database(data.database_url)
     migrate(database)
@@ -466,14 +480,8 @@ def data(tmp_path) -> DataFolder:
     (release / "golden" / "00.png").write_bytes(b"golden")
     Shelf(data.shelf).activate("tiny-1")
     data.save_token("secret")
-    return data
-
-
-@pytest.fixture
-def saved(data, tmp_path) -> Path:
-    """A backup file."""
-    back_up(data, tmp_path / "file", quiet)
-    return tmp_path / "file"
+    back_up(data, folder / "file", quiet)
+    return folder
 
 
 @contextmanager

@@ -30,17 +30,17 @@ CAPTURED = {"captured_at": "2026-11-01T12:00:00Z"}
 
 def test_a_worker_killed_while_the_release_is_swapped_costs_no_photo_and_none_is_shown_twice(stack: Stack, tmp_path):
     before, sent, killed = stack.box.shelf.current_id(), [], []
-    for one in stack.send_all(drawn_photos(200)):
+    for one in stack.send_all(drawn_photos(120)):
         sent.append(one)
-        if len(sent) in (60, 120):
+        if len(sent) in (40, 80):
             wait_until(lambda: stack.box.keeper.pid("worker") not in (None, *killed), "a worker runs")
             killed.append(stack.box.keeper.pid("worker"))
-            if len(sent) == 60:
+            if len(sent) == 40:
                 stack.swap_release("swapped-under-way", tmp_path / "copy")
             os.kill(killed[-1], signal.SIGKILL)
     wait_until(lambda: all(stack.answers(sent).values()), "every photo is answered")
     answers = stack.answers(sent)
-    assert len(answers) == 200
+    assert len(answers) == 120
     assert all(sum(answer["shown"] for answer in of_photo) == 1 for of_photo in answers.values())
     shown = Counter(answer["release_id"] for of_photo in answers.values() for answer in of_photo if answer["shown"])
     print(f"shown: {dict(shown)}")

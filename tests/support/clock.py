@@ -15,5 +15,8 @@ class HandClock:
         self._at += timedelta(microseconds=1)
         return self._at
 
+    def turn_to(self, at: datetime) -> None:
+        self._at = at
+
     def move(self, **by: float) -> None:
         self._at += timedelta(**by)

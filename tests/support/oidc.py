@@ -43,14 +43,18 @@ class CrookedProvider:
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.begin_anew()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
+
+    def begin_anew(self) -> None:
+        """Be as good as any, and forget who came."""
         self.claims: dict[str, Any] = {}
         self.discovery: dict[str, Any] = {}
         self.answer: dict[str, Any] = {}
         self.algorithm, self.signed_with = "RS256", self.key
         self.asked: dict[str, str] = {}  # the query that the browser brought
         self.redeemed: list[dict[str, str]] = []  # what was shown for a code
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "CrookedProvider":
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})

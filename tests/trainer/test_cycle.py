@@ -169,7 +169,7 @@ class Kill:
 def shortest_recipe() -> str:
     text = (files("trainer.recipes") / "standard.toml").read_text("utf-8")
     for old, new in {
-        "epochs = 4\n": "epochs = 2\n",
+        "epochs = 4\n": "epochs = 1\n",
         "batch = 16\n": "batch = 4\n",
         "golden_photos = 8": "golden_photos = 2",
         "bootstrap_draws = 1000": "bootstrap_draws = 20",
