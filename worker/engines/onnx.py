@@ -77,12 +77,14 @@ def _open(model: bytes, name: str, threads: int, providers: list[str]) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors: warnings of the optimizer are for whoever exports, not for a clinic's log
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    if providers[0] not in ort.get_available_providers():
+        raise ProviderMissing(f"this ONNX Runtime has no {providers[0]}")
     try:
         session = ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class of their own
         raise GraphRefused(f"{name} is no graph that ONNX Runtime can open: {error}") from error
     if session.get_providers()[0] != providers[0]:  # it falls back to the CPU in silence
-        raise ProviderMissing(f"ONNX Runtime does not offer {providers[0]} here")
+        raise ProviderMissing(f"{providers[0]} does not start here")
     return session
 
 
