@@ -12,7 +12,7 @@ from pallor.errors import Unavailable, Untrusted
 from worker.engines.tensorrt_api import Context, CudaEngine, Library
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-# At most so many photos at once, most often 8. A plan of three fixed sizes was 30 to 150 times as large.
+# Photos at once: at least, most often, at most. Plans of fixed sizes were up to 100 times as large (docs/adr/0012).
 BATCH = (1, 8, 32)
 PROFILE = "batch-1-8-32"
 
@@ -60,12 +60,21 @@ class TensorRt:
         known = getattr(self._trt, "ComputeCapability", None)
         self.families = known and tuple(name.lower() for name in known.__members__ if name.startswith("SM"))
 
-    def build(self, onnx: bytes, size: int, family: str, progress: Progress | None = None) -> bytes:
+    def build(
+        self,
+        onnx: bytes,
+        size: int,
+        family: str,
+        progress: Progress | None = None,
+        *,
+        batch: tuple[int, int, int] = BATCH,
+    ) -> bytes:
         """The plan of a graph that follows the contract, for one kind of GPU.
 
         Args:
             size: side of the square input, pixels.
             family: as ``sm86``; the flavour that builds for the GPU that is there does not look at it.
+            batch: least, usual and largest number of photos; plans that are kept have ``BATCH``.
 
         Raises:
             PlanNotBuilt: with TensorRT's own words.
@@ -78,7 +87,7 @@ class TensorRt:
             said = [parser.get_error(at).desc() for at in range(parser.num_errors)]
             raise PlanNotBuilt(f"{self.flavour} {self.version} cannot read the graph: {_first_of(said)}")
         config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-        profile.set_shape("rgb", *((batch, size, size, 3) for batch in BATCH))
+        profile.set_shape("rgb", *((photos, size, size, 3) for photos in batch))
         config.add_optimization_profile(profile)
         if progress:
             config.progress_monitor = _monitor_of(trt, progress)
