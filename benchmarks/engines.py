@@ -61,7 +61,7 @@ class Plan:
 
 
 WHOLE = Plan(80, 100, 30, ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121"), (1, 8), 200)
-MINIATURE = Plan(8, 2, 1, ("sm86",), (), 5)
+MINIATURE = Plan(12, 2, 1, ("sm86",), (), 5)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,9 @@ here it does so everywhere.
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from trainer.model import Release
 from trainer.quantize.int8 import PIXELS, Int8
@@ -19,9 +22,34 @@ def pack_int8_for_tensorrt(simulated: Release, size: int, opset: int) -> bytes:
     return _SignedInt8(simulated, size).write(opset)
 
 
-def pack_float16_for_tensorrt(folded: Release, size: int, opset: int) -> bytes:
-    """Computed in 16 bits throughout, but for sums of squares and what is said; from ``fold_batch_norms``."""
-    return _Float16(folded, size).write(opset)
+def pack_float16_for_tensorrt(rounded: Release, size: int, opset: int) -> bytes:
+    """Computed in 16 bits throughout, but for sums of squares and what is said; from ``to_float16``."""
+    return _Float16(rounded, size).write(opset)
+
+
+def to_float16(folded: Release) -> None:
+    """Round a release's convolutions, in place, to numbers of 16 bits that leave each kernel its sum.
+
+    The first depthwise convolution has kernels that add up to nearly nothing. Rounded one by one they no longer do, and
+    what they answer to an even ground is an error that all later layers see: it moved probabilities by up to 0.08.
+    """
+    with torch.no_grad():
+        for layer in folded.screen.features.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.copy_(torch.from_numpy(_keeping_sums(layer.weight.detach().numpy())))
+                if layer.bias is not None:
+                    layer.bias.copy_(layer.bias.half())
+
+
+def _keeping_sums(kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C, D, H, W) of 16 bits. What rounding adds to a kernel, its smallest number takes back: its steps are finest."""
+    exact = kernels.reshape(*kernels.shape[:2], -1).astype(np.float64)
+    rounded = exact.astype(np.float16).astype(np.float64)
+    smallest = np.abs(exact).argmin(axis=2, keepdims=True)
+    added = (rounded - exact).sum(axis=2, keepdims=True)
+    corrected = np.take_along_axis(rounded, smallest, axis=2) - added
+    np.put_along_axis(rounded, smallest, corrected.astype(np.float16), axis=2)
+    return rounded.reshape(kernels.shape).astype(np.float32)
 
 
 class _ForTensorRt(Writer):
