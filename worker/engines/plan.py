@@ -17,6 +17,9 @@ from worker.engines.port import Engine, GraphRefused
 from worker.engines.probe import probe
 from worker.engines.tensorrt import PROFILE, Progress, TensorRt
 
+# Where the plan of a graph of integers computes in floating point all the same (benchmarks/results/engines.json).
+_NO_INTEGERS = {("tensorrt-rtx", "sm75")}
+
 
 class GpuEngineFailed(Unavailable):
     """The GPU was found fit, and building, loading or running the engine failed.
@@ -61,7 +64,8 @@ def load_engine(
     machine = machine or probe()
     try:
         flavour, library, gpu = choose(machine, engine)
-        model = _model_for_gpu(release, "fp16" if flavour == ONNXRUNTIME_CUDA else None)
+        only = "fp16" if flavour == ONNXRUNTIME_CUDA or (flavour, gpu.capability) in _NO_INTEGERS else None
+        model = _model_for_gpu(release, only)
     except Unavailable as reason:
         return on_cpu(release, threads=threads, fallback=told(reason))
     try:
