@@ -150,7 +150,7 @@ def release(tmp_path_factory) -> Release:
 def make_release(folder) -> Release:
     """Untrained, with batch statistics of some photos and a head that says something."""
     whole, train = a_recipe(size=SIZE), drawn(16, size=SIZE).inputs
-    recipe = replace(whole, quantization=replace(whole.quantization, photos=16, aware_steps=20))
+    recipe = replace(whole, quantization=replace(whole.quantization, photos=16, aware_steps=4, aware_batch=4))
     screen = Screen(random_base(0), dropout=0.0).train()
     for module in screen.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
