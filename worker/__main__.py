@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--threads", metavar="N", type=int, default=1, help="threads that score one photo (1)")
         command.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (auto: a GPU, if it can)")
         command.add_argument(
-            "--plans", metavar="DIR", type=Path, default=_plans(), help="where plans for the GPU are kept (%(default)s)"
+            "--plans", metavar="DIR", type=Path, default=_plans(), help="where a GPU's plans are kept (%(default)s)"
         )
     return parser
 
@@ -171,7 +171,8 @@ def _opened(path: Path | None) -> Iterator[TextIO | None]:
 
 
 def _plans() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pallor" / "plans"
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # unlike Path.home it never raises
+    return Path(caches) / "pallor" / "plans"
 
 
 def _building() -> Callable[[str, int, int], None]:

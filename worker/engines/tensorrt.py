@@ -141,8 +141,8 @@ class Plan:
         context = self._engine.create_execution_context(config)
         if context is None or not context.set_input_shape("rgb", tuple(shape)):
             raise PlanRefused(f"no room for {tuple(shape)}: {_first_of(self._owners[1].said)}")
-        for name, address in addresses.items():
-            context.set_tensor_address(name, address)
+        if not all(context.set_tensor_address(name, address) for name, address in addresses.items()):
+            raise PlanRefused(f"no place for {', '.join(addresses)}: {_first_of(self._owners[1].said)}")
         return context
 
 
