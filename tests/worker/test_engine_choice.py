@@ -48,6 +48,11 @@ def test_a_release_without_a_graph_for_gpus_is_served_by_the_cpu(tmp_path):
     assert said.fallback == "no-model-for-gpu: tiny-1 carries no model for GPUs"
 
 
+def test_where_integers_are_not_kept_only_the_graph_of_16_bits_will_do(release):
+    said = load_engine(release, machine=replace(MACHINE, gpu=replace(CARD, capability="sm75"))).describe()
+    assert said.fallback == "no-model-for-gpu: tiny-1 carries no fp16 for GPUs"
+
+
 def test_whoever_asked_for_the_cpu_gets_it_without_a_reason(release):
     assert load_engine(release, machine=MACHINE, engine="cpu").describe().fallback is None
 
