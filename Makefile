@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 EXTRAS := sync worker backend onebox trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test sure format lint types contracts lock extras clean
+.PHONY: help demo up test gpu sure format lint types contracts lock extras clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--da
 
 test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+gpu: $(VENV)/.test  ## what only an NVIDIA GPU can show: build, self-test, parity, latency
+	@$(BIN)/python -m pytest -m gpu -s tests/gpu $(ARGS)
 
 sure: format lint types contracts test  ## all that a change must pass
 

@@ -157,7 +157,7 @@ def queue_settings(visibility_seconds: int = 60) -> dict[str, Any]:
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
             "socket_keepalive": True,
-            # For a connection that a request needs now: kombu's own pauses of 2 and 4 s would stall whoever sends a case.
+            # When a request needs a connection: kombu's own pauses of 2 and 4 s would stall whoever sends a case.
             "max_retries": 1,
             "interval_start": 0,
             "interval_step": 0,

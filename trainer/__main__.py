@@ -20,12 +20,25 @@ from pallor.errors import PallorError
 from pallor.store import open_store
 from trainer.cross_validate import cross_validate
 from trainer.data.group_report import group_photos, photos_in
+from trainer.engines import FAMILIES, build_engines
 from trainer.figures import figures_of
 from trainer.inputs import add_making, add_options, add_processes, add_source, import_folder, read_inputs
 from trainer.progress import Bars, bars_on
 from trainer.rounds import go_round
 from trainer.steps import write_json
 
+_ENGINES = """\
+Build plans for NVIDIA GPUs ahead of time with TensorRT-RTX (pip install tensorrt-rtx-cu13), and write the release once
+more, with them in it. No GPU is needed here. A node with such a GPU then loads its plan at once; one whose plan is not
+among them, or whose TensorRT-RTX is of another version, builds its own from the release's graph.
+
+A manifest never changes, so what is written is a release of its own: give its name, digest and folder to whoever signs.
+Plans run on the operating system and processor architecture of the machine that built them. They are not tried here:
+every node asks the golden photos first.
+
+  sm75  RTX 20, T4         sm86  RTX 30, A10, A40     sm120  RTX 50
+  sm80  A100, A30          sm89  RTX 40, L4, L40      sm121  DGX Spark
+"""
 _ABOUT = """\
 Make a release candidate of Pallor from labelled photos, and judge it.
 
@@ -35,6 +48,7 @@ Make a release candidate of Pallor from labelled photos, and judge it.
   pallor-trainer groups   --photos DIR --out FOLDER            which photos show the same photograph
   pallor-trainer evaluate --data DIR --run RUN                 cross-validate a recipe: RUN/evidence.json
   pallor-trainer import cp-anemic DIR --store URL              a snapshot of the public data set
+  pallor-trainer engines  RELEASE_FOLDER --out FOLDER          the release once more, with plans for NVIDIA GPUs in it
 
 A snapshot is a frozen set of labelled photos: --data DIR imports one from CP-AnemiC's layout, --snapshot DIGEST names
 one in --store, and --api lets the server export what may be learned from now (token in $PALLOR_TRAINER_TOKEN).
@@ -54,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "groups": groups,
         "evaluate": evaluate,
         "import": import_data,
+        "engines": engines,
     }
     try:
         said = commands[args.command](args, bars_on(console), console)
@@ -112,6 +127,23 @@ def import_data(args: argparse.Namespace, bars: Bars, console: Console) -> Mappi
     return {"snapshot": digest}
 
 
+def engines(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
+    """``trainer.engines.build_engines``, told to people."""
+    built = build_engines(
+        args.release, args.out,
+        families=args.families, precisions=args.precisions, release_id=args.release_id, bars=bars,
+    )  # fmt: skip
+    console.print(f"{built.manifest.release_id} in {args.out}", highlight=False, soft_wrap=True)
+    sizes = {file.path: file.bytes for file in built.manifest.files}
+    return {
+        "release_id": built.manifest.release_id,
+        "manifest": built.manifest.digest(),
+        "engines": {
+            path: {"bytes": sizes[path], "seconds": round(seconds, 2)} for path, seconds in built.seconds.items()
+        },
+    }
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "pallor-trainer", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -138,6 +170,22 @@ def _parser() -> argparse.ArgumentParser:
 
     add_options(command("evaluate", "cross-validate a recipe, leak-free, with its controls"))
 
+    of_engines = commands.add_parser(
+        "engines", help="put plans for GPUs into a release", description=_ENGINES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    of_engines.add_argument("release", metavar="RELEASE_FOLDER", type=Path, help="the release; it stays as it is")
+    of_engines.add_argument("--out", type=Path, required=True, help="the new release's folder")
+    of_engines.add_argument(
+        "--families", metavar="LIST", type=_listed, default=FAMILIES,
+        help=f"kinds of GPU, with commas between (default: {','.join(FAMILIES)})",
+    )  # fmt: skip
+    of_engines.add_argument(
+        "--precisions", metavar="LIST", type=_listed, default=("int8", "fp16"),
+        help="of the release's graphs for GPUs (default: int8,fp16)",
+    )  # fmt: skip
+    of_engines.add_argument("--release-id", help="its name (default: the old one and TensorRT-RTX's version)")
+
     of_import = command("import", "freeze a public data set as a snapshot")
     of_import.add_argument("kind", choices=["cp-anemic"], help="its layout")
     of_import.add_argument("folder", type=Path, help="where it lies")
@@ -146,6 +194,13 @@ def _parser() -> argparse.ArgumentParser:
         help="object store, file:///path or s3://bucket/prefix (default: $PALLOR_STORE_URL)",
     )  # fmt: skip
     return parser
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not parts:
+        raise argparse.ArgumentTypeError("it names nothing")
+    return parts
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from pallor.release.manifest import Manifest
 from pallor.release.shelf import Release
 from trainer.calibrate import Cutoffs
 from trainer.export import ask
-from worker.engines.plan import load_engine
+from worker.engines.plan import on_cpu
+
+_EXACT = "fp16"  # as the candidate is judged; every release carries it
 
 
 class ChampionUnfit(Refused):
@@ -36,7 +38,7 @@ class Champion:
         return Cutoffs(1.0, found.threshold, found.refer_low, found.refer_high)
 
     def scores(self, inputs: NDArray[np.uint8], spec: PreprocessSpec) -> NDArray[np.float64]:
-        """(n,) probabilities of laid-out photos.
+        """(n,) probabilities of laid-out photos, by its most exact file.
 
         Raises:
             ChampionUnfit: it wants photos laid out in another way.
@@ -46,7 +48,7 @@ class Champion:
                 "the release in use wants photos laid out in another way than this recipe does", field="champion",
                 value=self.manifest.release_id, remedy="Use a recipe with its [preprocess], or leave --champion out.",
             )  # fmt: skip
-        return ask(load_engine(self.release), inputs).probability.astype(np.float64)
+        return ask(on_cpu(self.release, precision=_EXACT), inputs).probability.astype(np.float64)
 
 
 def open_champion(folder: Path) -> Champion:

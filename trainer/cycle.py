@@ -39,7 +39,7 @@ from trainer.model import Base, Release, Screen
 from trainer.pack import ModelFile, Parts, pack
 from trainer.post import Api
 from trainer.progress import Bars
-from trainer.quantize.files import quantization_steps, quantize
+from trainer.quantize.files import FP16, FP16_TENSORRT, FP32, INT8, INT8_TENSORRT, quantization_steps, quantize
 from trainer.quantize.judge import compare_files
 from trainer.recipe import Recipe
 from trainer.report.findings import Findings
@@ -50,9 +50,7 @@ from trainer.warm_start import base_from_release, save
 
 SIDES = Path("3-fine-tune") / "sides.json"  # in a run's folder
 _ORDER = "order.json"
-_SHIPPED = ("fp16", "int8")
-# Measured, and not shipped before a GPU has served it.
-_NOT_SHIPPED = ("int8-trt",)
+_FOR_CPUS, _FOR_GPUS = (INT8, FP16), (INT8_TENSORRT, FP16_TENSORRT)  # a machine is given the first that fits it
 
 
 class ExportDisagrees(Untrusted):
@@ -223,12 +221,10 @@ class Made:
     def evaluate(self, files: Path, cutoffs: Cutoffs, at: Path) -> None:
         """Every file in the engine that will serve it, on the test side; beside it the recipe's cross-validation."""
         order, recipe, judged = self.order, self.order.recipe, self.photos.inputs[self.fold.test]
-        models = {
-            precision: (files / f"{precision}.onnx").read_bytes() for precision in ("fp32", *_SHIPPED, *_NOT_SHIPPED)
-        }
+        models = {precision: (files / f"{precision}.onnx").read_bytes() for precision in (FP32, *_FOR_CPUS, *_FOR_GPUS)}
         scores = {
             precision: ask(serve(models[precision], recipe.preprocess.size), judged).probability.astype(np.float64)
-            for precision in _SHIPPED
+            for precision in _FOR_CPUS
         }
         contestants = {MODEL: scores["fp16"], "int8": scores["int8"]}
         if order.champion:
@@ -258,7 +254,7 @@ class Made:
     def pack(self, files: Path, evaluated: Path, verdict: Path, at: Path) -> None:
         """The release folder, the report, and for the trainer's own eyes the mistakes beside their nearest photos."""
         recipe, test = self.order.recipe, self.fold.test
-        models = {precision: (files / f"{precision}.onnx").read_bytes() for precision in _SHIPPED}
+        models = {one: (files / f"{one}.onnx").read_bytes() for one in (*_FOR_CPUS, *_FOR_GPUS)}
         evidence, quantized = read_json(evaluated / "evidence.json"), read_json(files / "quantization.json")
         threshold = evidence["cutoffs"]["threshold"]
         embeddings = ask(serve(models["fp16"], recipe.preprocess.size), self.photos.inputs).embedding
@@ -274,7 +270,11 @@ class Made:
             parity=quantized["parity"],
             mistakes=len(mistakes),
         )
-        shipped = [ModelFile(f"{precision}.onnx", models[precision], precision, ("cpu",)) for precision in _SHIPPED]
+        shipped = [
+            ModelFile(f"{one}.onnx", models[one], one.removesuffix("-trt"), needs)
+            for kinds, needs in ((_FOR_CPUS, ("cpu",)), (_FOR_GPUS, ("gpu",)))
+            for one in kinds
+        ]
         parts = Parts(findings, self.begun, shipped, draw_golden(recipe.export))
         pack(parts, recipe, at / self.release_id)
         (at / "report.html").write_text(write_page(findings), encoding="utf-8")

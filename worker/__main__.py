@@ -1,10 +1,12 @@
 """``pallor-worker``: the command."""
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -22,18 +24,22 @@ from pallor.settings import explain, load
 from pallor.store import open_store
 from worker.app import create_worker
 from worker.child import Part, serve_release
-from worker.engines.plan import load_engine
+from worker.describe import describe, in_words
+from worker.engines.machine import ENGINES
+from worker.engines.plan import GpuEngineFailed, load_engine, told
+from worker.engines.probe import probe
 from worker.line import ChildLine
 from worker.score import FileUnwritable, Row, find_photos, score, write_csv
+from worker.selftest import EngineDisagrees
 from worker.serving import Serving, admit
-from worker.settings import Settings
+from worker.settings import Settings, usual_plans
 
 _ABOUT = """\
 Score photos of the inner lower eyelid for anaemia.
 
   pallor-worker serve             take photos from the queue, answer them, until a signal ends the process
   pallor-worker score DIR         score a folder of photos, or some files, to a table or a CSV file
-  pallor-worker describe          say which release would score, on what engine, and how its golden photos went
+  pallor-worker describe          say what this machine can run, on what engine, and how the golden photos went
 
 A release that does not answer its golden photos as its manifest says is never used. Pallor is a screening aid: no
 number it prints is a diagnosis.
@@ -53,6 +59,14 @@ is used. A photo that is refused gets a row with the reason and does not stop th
 scored, and its row says what is wrong with it.
 
 Exit code: 0 when every photo was read, 1 when any was refused, 2 when nothing could be done.
+"""
+
+
+_DESCRIBE = """\
+Say what this machine can run: its processor and GPU, what of a release's files it can use, which engine would serve,
+why not another, and how the release's golden photos went.
+
+Exit code: 0 when the release may serve here, 2 when not; what was found out is printed in both cases.
 """
 
 
@@ -87,13 +101,24 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("--csv", metavar="FILE", type=Path, help="write CSV to FILE, - for standard output")
     scoring.set_defaults(run=_score)
 
-    describing = commands.add_parser("describe", help="say which release would score")
+    describing = commands.add_parser(
+        "describe", help="say what this machine can run", description=_DESCRIBE, formatter_class=shape
+    )
+    describing.add_argument("--json", action="store_true", help="one JSON object, always of the same names")
     describing.set_defaults(run=_describe)
     for command in (scoring, describing):
         command.add_argument(
             "--release", metavar="DIR", type=Path, help="a release folder; default: the one that comes with Pallor"
         )
         command.add_argument("--threads", metavar="N", type=int, default=1, help="threads that score one photo (1)")
+        command.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (auto: a GPU, if it can)")
+        command.add_argument(
+            "--plans",
+            metavar="DIR",
+            type=Path,
+            default=usual_plans(),
+            help="where a GPU's plans are kept (%(default)s)",
+        )
     return parser
 
 
@@ -108,7 +133,7 @@ def _child(arguments: argparse.Namespace) -> int:
     settings = load(Settings, os.environ)
     log.configure("worker", settings.log_level)
     store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
-    part = Part(arguments.release_id, arguments.slot)
+    part = Part(arguments.release_id, arguments.slot, arguments.without_gpu)
     return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
 
 
@@ -126,22 +151,17 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _describe(arguments: argparse.Namespace) -> int:
-    serving = _admitted(arguments)
-    manifest, engine, use = serving.release.manifest, serving.engine.describe(), serving.release.manifest.intended_use
-    table = Table(show_header=False, box=None)
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, value in (
-        ("release", f"{manifest.release_id} ({manifest.status}, {manifest.world} world)"),
-        ("manifest", serving.release.digest),
-        ("model", engine.model_digest),
-        ("engine", f"{engine.flavour} {engine.version}, {engine.precision}"),
-        ("intended for", f"{use.min_age_months} to {use.max_age_months} months of age"),
-        ("golden photos", f"{len(manifest.golden)}, largest difference {serving.max_difference:.2g}"),
-    ):
-        table.add_row(name, escape(value))
-    Console().print(table)
-    return 0
+    said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
+    if arguments.json:
+        print(json.dumps(said, sort_keys=True))
+    else:
+        table = Table(show_header=False, box=None)
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, value in in_words(said):
+            table.add_row(name, escape(value))
+        Console().print(table)
+    return 0 if said["admitted"] else 2
 
 
 def _admitted(arguments: argparse.Namespace) -> Serving:
@@ -149,7 +169,13 @@ def _admitted(arguments: argparse.Namespace) -> Serving:
         release = Release.open(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
     else:
         release = Release.open(arguments.release)
-    return admit(release, lambda it: load_engine(it, threads=arguments.threads))
+    load = partial(load_engine, threads=arguments.threads)
+    try:
+        return admit(release, partial(load, engine=arguments.engine, plans=arguments.plans, progress=_building()))
+    except (GpuEngineFailed, EngineDisagrees) as error:
+        # What the GPU lost by it comes back when this command ends. A CPU that disagrees does so again.
+        reason = str(error) if isinstance(error, GpuEngineFailed) else told(error)
+        return admit(release, partial(load, without_gpu=reason))
 
 
 @contextmanager
@@ -164,6 +190,18 @@ def _opened(path: Path | None) -> Iterator[TextIO | None]:
         raise FileUnwritable(f"{error.strerror}.", field="--csv", value=path, remedy="Name another file.") from error
     with out:
         yield out
+
+
+def _building() -> Callable[[str, int, int], None]:
+    """Says once that a plan is built, which can take minutes."""
+    said: set[str] = set()
+
+    def tell(phase: str, _done: int, _total: int) -> None:
+        if not said:
+            Console(stderr=True).print("building a plan for this GPU, once")
+        said.add(phase)
+
+    return tell
 
 
 def _progress() -> Progress:

@@ -4,6 +4,7 @@ It is started by ``worker.parent`` and speaks to it in lines. A fresh process fo
 another engine: what a failed load leaks goes with the process.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -19,7 +20,8 @@ from pallor.errors import PallorError
 from pallor.messages import PredictCase
 from pallor.release.shelf import CHALLENGER, Shelf
 from pallor.store.port import ObjectStore
-from worker.engines.plan import load_engine
+from worker.engines.machine import CPU
+from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import MOST_IN_HAND, Intake
 from worker.line import Admitted, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect, Took
 from worker.pipeline import Batch, Pipeline
@@ -27,32 +29,48 @@ from worker.send import Sender
 from worker.serving import Serving, admit
 from worker.settings import Settings
 
+log = logging.getLogger(__name__)
+
 NOT_ADMITTED = 3  # exit code
 _PATIENCE_SECONDS = 20.0  # for what is in hand, when nobody is left to wait for this process
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which release this process serves. ``slot``: ``current`` or ``challenger``."""
+    """Which release this process serves.
+
+    ``slot``: ``current`` or ``challenger``. ``without_gpu``: why the GPU is left alone, though it may be fit.
+    """
 
     release_id: str
     slot: str
+    without_gpu: str | None = None
 
 
 def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: Clock, line: ChildLine) -> int:
     """Admit the release, wait for leave, answer photos until told to retire; the exit code."""
+    gpu = False
     try:
         release = Shelf(settings.shelf).open(part.release_id)
-        serving = admit(release, lambda it: load_engine(it, threads=settings.engine_threads))
+        engine = load_engine(
+            release, threads=settings.engine_threads, plans=settings.plans, without_gpu=part.without_gpu,
+            engine=settings.engine, progress=_tell_of_build,
+        )  # fmt: skip
+        gpu = engine.describe().flavour != CPU
+        serving = admit(release, lambda _: engine)
     except PallorError as error:
-        line.say(NotAdmitted(error.code(), str(error)))
+        line.say(NotAdmitted(error.code(), str(error), gpu=gpu or isinstance(error, GpuEngineFailed)))
         return NOT_ADMITTED
-    line.say(Admitted(serving.engine.describe(), serving.max_difference, settings.engine_threads))
+    line.say(Admitted(engine.describe(), serving.max_difference, gpu))
     heard = line.heard()
     leave = next((word for word in heard if not isinstance(word, Check)), Retire())
     if not isinstance(leave, Serve):
         return 0
     return _Child(part, settings, serving, store, clock, line).serve(leave, heard)
+
+
+def _tell_of_build(phase: str, done: int, total: int) -> None:
+    log.info("building a plan for this GPU", extra={"phase": phase, "done": done, "total": total})
 
 
 class _Child:

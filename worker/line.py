@@ -17,7 +17,7 @@ class Admitted:
 
     engine: Engine
     max_difference: float
-    threads: int
+    gpu: bool
 
 
 @dataclass(frozen=True)

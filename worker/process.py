@@ -25,6 +25,7 @@ class Process:
     slot: str
     popen: subprocess.Popen[bytes]
     engine: Engine | None = None
+    on_gpu: bool = False
     max_difference: float | None = None
     in_hand: dict[str, float] = field(default_factory=dict)
     last_words: NotAdmitted | None = None
@@ -47,10 +48,6 @@ class Process:
         """The file descriptor at which its words arrive."""
         assert self.popen.stdout is not None  # noqa: S101 (it was asked for)
         return self.popen.stdout.fileno()
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.engine is not None and self.engine.flavour.startswith("tensorrt")
 
     def serve(self, suspects: Mapping[str, int]) -> None:
         self._become(State.SERVING)
@@ -95,7 +92,7 @@ class Process:
 
     def _heed(self, word: Word) -> None:
         if isinstance(word, Admitted):
-            self.engine, self.max_difference = word.engine, word.max_difference
+            self.engine, self.on_gpu, self.max_difference = word.engine, word.gpu, word.max_difference
             if self.seat.state is State.LOADING:
                 self._become(State.ADMITTED)
         elif isinstance(word, NotAdmitted):

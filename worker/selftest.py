@@ -21,6 +21,9 @@ class GoldenUnusable(Untrusted):
 def largest_difference(engine: Engine, release: Release) -> float:
     """Answer every golden photo, from its bytes on disk through the whole path that a patient's photo takes.
 
+    All together, then the first alone: on a GPU batches of two sizes are two programs. What is expected was computed by
+    ONNX Runtime's CPU from the release's most exact model, whatever answers here.
+
     Returns:
         The largest ``|dp|`` from the manifest's probabilities.
 
@@ -39,7 +42,8 @@ def largest_difference(engine: Engine, release: Release) -> float:
     except (OSError, Refused) as error:
         raise GoldenUnusable(f"{manifest.release_id}: a golden photo cannot be read: {error}") from error
     expected = np.array([golden.probability for golden in manifest.golden])
-    difference = float(np.abs(engine.infer(batch).probability - expected).max())
+    answered = np.concatenate([engine.infer(batch).probability, engine.infer(batch[:1]).probability])
+    difference = float(np.abs(answered - np.append(expected, expected[0])).max())
     if not difference <= manifest.tolerance[precision]:
         raise EngineDisagrees(
             f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.2g}, "

@@ -1,9 +1,17 @@
 """What a worker reads from the environment, once, at its door."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pallor.settings import host_and_port, number, one_of, path, setting, text, url, whole
+from worker.engines.machine import ENGINES
+
+
+def usual_plans() -> Path:
+    """The user's own folder for what can be made again."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # unlike Path.home it never raises
+    return Path(caches) / "pallor" / "plans"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,12 @@ class Settings:
         whole(1, 64),
         "Processes that serve; none: one a core, four at the most, and one where a GPU serves",
         default=None,
+    )
+    engine: str = setting(
+        "PALLOR_ENGINE", one_of(*ENGINES), "What computes; auto: a GPU where one can, else the CPU", default="auto"
+    )
+    plans: Path = setting(
+        "PALLOR_PLANS", path, "Where plans for this machine's GPU are kept once they are built", default=usual_plans()
     )
     engine_threads: int = setting(
         "PALLOR_ENGINE_THREADS", whole(1, 256), "Threads of one process that infer on the CPU", default=1

@@ -71,7 +71,7 @@ class Slot:
 
     def heed(self, word: Word) -> None:
         """A process has said something."""
-        if isinstance(word, Admitted) and self._one_on_gpu and word.engine.flavour.startswith("tensorrt"):
+        if isinstance(word, Admitted) and self._one_on_gpu and word.gpu:
             self._size = 1
 
     def lost(self, process: Process, code: int) -> None:

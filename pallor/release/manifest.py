@@ -26,8 +26,10 @@ class ManifestUnreadable(Untrusted):
 class ReleaseFile:
     """One file of a release.
 
-    ``role``: ``model`` | ``golden`` | ``card``. ``needs``: what a machine must have to use it (``cpu``, ``sm86``);
-    empty for files that every machine needs. ``precision``: ``fp32`` | ``fp16`` | ``int8`` for models, else None.
+    ``role``: ``model`` | ``engine`` (built ahead of time for one kind of GPU) | ``golden`` | ``card``. ``needs``: what
+    a machine must have to use it (``cpu``, ``gpu``, ``sm86``); empty for files that every machine needs.
+    ``precision``: ``fp32`` | ``fp16`` | ``int8`` for models and engines, else None. ``built_from``: digest of an
+    engine's model, else None.
     """
 
     path: str
@@ -36,6 +38,13 @@ class ReleaseFile:
     role: str
     needs: tuple[str, ...] = ()
     precision: str | None = None
+    built_from: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        spelled = asdict(self)
+        if self.built_from is None:  # so that manifests from before there were engines keep their digest
+            del spelled["built_from"]
+        return spelled
 
 
 @dataclass(frozen=True)
@@ -94,10 +103,14 @@ class Manifest:
     figures: tuple[Figure, ...]
     status: str = "investigational"
 
-    def model_for(self, have: frozenset[str]) -> ReleaseFile:
-        """The first model file whose every need is met; raises ``ManifestUnreadable`` when none is."""
+    def model_for(self, have: frozenset[str], *, precision: str | None = None) -> ReleaseFile:
+        """The first model file, of a precision if one is named, whose every need is met.
+
+        Raises:
+            ManifestUnreadable: there is none.
+        """
         for file in self.files:
-            if file.role == "model" and set(file.needs) <= have:
+            if file.role == "model" and set(file.needs) <= have and precision in (None, file.precision):
                 return file
         raise ManifestUnreadable(f"release {self.release_id} has no model for a machine with {sorted(have)}")
 
@@ -105,6 +118,7 @@ class Manifest:
         return {
             **asdict(self),
             "format": FORMAT,
+            "files": [file.to_json() for file in self.files],
             "created_at": utc_text(self.created_at),
             "preprocess": dict(self.preprocess),
             "tolerance": dict(self.tolerance),
@@ -139,6 +153,10 @@ class Manifest:
             hex_of(file.digest)
             if file.path.startswith("/") or ".." in file.path.split("/"):
                 raise ValueError(f"a path that leaves the release: {file.path!r}")
+        models = {file.digest for file in files if file.role == "model"}
+        orphans = [file.path for file in files if file.role == "engine" and file.built_from not in models]
+        if orphans:
+            raise ValueError(f"engines of models that are not here: {orphans}")
         _check_numbers(fields)
         golden = tuple(Golden(**g) for g in fields["golden"])
         unlisted = {g.photo for g in golden} - {file.path for file in files}

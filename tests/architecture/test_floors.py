@@ -19,9 +19,9 @@ WITHOUT = {
     "pallor.messages": ("numpy", "PIL", "celery"),
     "pallor.image.decode": ("torch", "onnxruntime", "flask", "celery", "scipy"),
     "sync.__main__": ("numpy", "PIL", "boto3", "flask", "sqlalchemy", "celery", "torch", "onnxruntime"),
-    "worker.__main__": ("flask", "sqlalchemy", "torch", "tuf", "boto3"),
+    "worker.__main__": ("flask", "sqlalchemy", "torch", "tuf", "boto3", "tensorrt", "tensorrt_rtx", "cuda"),
     "backend.__main__": ("torch", "onnxruntime", "tensorrt", "boto3"),
-    "trainer.__main__": ("flask", "sqlalchemy", "celery"),
+    "trainer.__main__": ("flask", "sqlalchemy", "celery", "tensorrt_rtx"),
     "pallor.__main__": ("torch", "flask", "sqlalchemy", "celery", "onnxruntime"),
 }
 

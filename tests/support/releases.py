@@ -22,10 +22,13 @@ SPEC = PreprocessSpec(size=SIZE)
 TOLERANCE = 1e-4
 
 
-def a_release(folder: Path, release_id: str = "tiny-1", *, bias: float = 0.0, **manifest: Any) -> Release:
+def a_release(
+    folder: Path, release_id: str = "tiny-1", *, bias: float = 0.0, for_gpus: bytes = b"", **manifest: Any
+) -> Release:
     """Write a valid release into ``folder`` and open it; releases with another ``bias`` answer otherwise.
 
-    ``manifest`` overrides fields of the manifest, such as ``world`` or ``tolerance``.
+    ``for_gpus`` is a second model, for them. ``manifest`` overrides fields of the manifest, such as ``world`` or
+    ``tolerance``.
     """
     model = a_graph(bias=bias)
     (folder / "golden").mkdir(parents=True)
@@ -38,6 +41,9 @@ def a_release(folder: Path, release_id: str = "tiny-1", *, bias: float = 0.0, **
         "model.onnx": ReleaseFile("model.onnx", sha256_of(model), len(model), "model", ("cpu",), "fp32"),
         **{path: ReleaseFile(path, sha256_of(data), len(data), "golden") for path, data in photos.items()},
     }
+    if for_gpus:
+        (folder / "gpu.onnx").write_bytes(for_gpus)
+        files["gpu.onnx"] = ReleaseFile("gpu.onnx", sha256_of(for_gpus), len(for_gpus), "model", ("gpu",), "fp32")
     card = (folder / "card.md").read_bytes()
     files["card.md"] = ReleaseFile("card.md", sha256_of(card), len(card), "card")
     engine = OnnxEngine(folder / "model.onnx", digest=sha256_of(model), precision="fp32", size=SIZE)

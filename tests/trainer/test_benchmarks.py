@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
 from safetensors.torch import save_file
 
-from benchmarks import learning_curve, paper_tables, quantization
+from benchmarks import engines, learning_curve, paper_tables, quantization
 from trainer.model import random_base
 
 
@@ -39,6 +39,16 @@ def test_the_papers_tables(init, tmp_path, capsys):
     assert "few-cases.grouped_by_photo.roi_area.auroc" in figures
     assert 0 <= figures["test_side.int8.accuracy"] <= 1
     assert figures["amax.int8.features.0.0"][0] <= figures["amax.int8.features.0.0"][1]
+
+
+def test_engines(tmp_path, capsys):
+    pytest.importorskip("tensorrt_rtx", reason="the extra engines is not installed")
+    figures = told(engines, ["--miniature", "--run", str(tmp_path / "run")], capsys)
+    for plan in ("fp16.sm86", "int8.sm86"):
+        assert figures[f"{plan}.identical"] or 0 < figures[f"{plan}.lines_apart"] < figures[f"{plan}.lines"] / 100
+    for kind in ("flipped_byte", "cut_off", "of_another_gpu"):
+        assert figures[f"{kind}.tried"] >= 5
+        assert figures[f"{kind}.taken"] == 0
 
 
 def told(benchmark, command, capsys):

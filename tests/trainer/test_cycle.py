@@ -18,7 +18,7 @@ from trainer import steps
 from trainer.__main__ import main
 from trainer.data.groups import GROUPS_FILE
 from trainer.model import random_base
-from worker.engines.plan import load_engine
+from worker.engines.plan import load_engine, on_cpu
 from worker.selftest import largest_difference
 
 HEADER = "IMAGE_ID,HB_LEVEL,Severity,Age(Months),GENDER,REMARK,HOSPITAL,CITY/TOWN,MUNICIPALITY/DISTRICT,REGION,COUNTRY"
@@ -31,8 +31,12 @@ PHOTOS = 48
 def test_a_candidate_comes_out_that_a_node_would_admit(made, tmp_path):
     release = Shelf(tmp_path / "shelf").put(made.candidate)
     assert release.manifest.status == "investigational"
-    assert [file.path for file in release.manifest.files if file.role == "model"] == ["fp16.onnx", "int8.onnx"]
-    assert largest_difference(load_engine(release), release) < 1e-3
+    models = [(file.path, *file.needs) for file in release.manifest.files if file.role == "model"]
+    assert models == [
+        ("int8.onnx", "cpu"), ("fp16.onnx", "cpu"), ("int8-trt.onnx", "gpu"), ("fp16-trt.onnx", "gpu"),
+    ]  # fmt: skip
+    assert load_engine(release).describe().precision == "int8"
+    assert largest_difference(on_cpu(release, precision="fp16"), release) < 1e-3
 
 
 def test_a_candidate_that_learned_from_too_few_is_refused_and_stays_with_its_report(made):

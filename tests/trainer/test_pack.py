@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 RECIPE = a_recipe(size=SIZE)
 FP16 = ModelFile("fp16.onnx", a_graph(), "fp16", ("cpu",))
 INT8 = ModelFile("int8.onnx", a_graph(bias=0.05), "int8", ("cpu",))  # a hundredth away in probability
-SIGNED = ModelFile("int8-trt.onnx", a_graph(bias=0.06), "int8", ("tensorrt",))
+SIGNED = ModelFile("int8-trt.onnx", a_graph(bias=0.06), "int8", ("gpu",))
 
 
 def test_a_node_admits_what_was_packed(tmp_path):
@@ -37,9 +37,9 @@ def test_a_node_admits_what_was_packed(tmp_path):
 def test_a_machine_is_given_the_first_file_whose_needs_it_meets(tmp_path):
     fp16_first = pack(parts(models=[FP16, INT8, SIGNED]), RECIPE, tmp_path / "fp16")
     int8_first = pack(parts(models=[SIGNED, INT8, FP16]), RECIPE, tmp_path / "int8")
-    assert fp16_first.model_for(frozenset({"cpu", "tensorrt"})).path == "fp16.onnx"
+    assert fp16_first.model_for(frozenset({"cpu", "gpu"})).path == "fp16.onnx"
     assert int8_first.model_for(frozenset({"cpu"})).path == "int8.onnx"
-    assert int8_first.model_for(frozenset({"cpu", "tensorrt"})).path == "int8-trt.onnx"
+    assert int8_first.model_for(frozenset({"cpu", "gpu"})).path == "int8-trt.onnx"
     release = Release.open(tmp_path / "int8")
     assert 0 < largest_difference(load_engine(release), release) < RECIPE.export.tolerance_int8
 
@@ -60,6 +60,13 @@ def test_a_file_that_no_node_would_serve_is_not_packed_and_what_was_there_stays(
     assert [file.path for file in Release.open(tmp_path / "made").manifest.files if file.role == "model"] == [
         "fp16.onnx"
     ]
+
+
+def test_a_file_for_gpus_that_disagrees_is_left_out_and_the_others_are_packed(tmp_path):
+    far = replace(SIGNED, data=a_graph(bias=2.0))
+    manifest = pack(parts(models=[FP16, far]), RECIPE, tmp_path / "made")
+    assert [file.path for file in manifest.files if file.role == "model"] == ["fp16.onnx"]
+    assert not (tmp_path / "made" / "int8-trt.onnx").exists()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int4"])

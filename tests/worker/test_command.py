@@ -1,6 +1,7 @@
 """``pallor-worker`` as a person at a keyboard meets it."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,34 @@ def test_describe_says_what_would_score(capsys: pytest.CaptureFixture[str], rele
     said = capsys.readouterr().out
     for word in ("tiny-1 (investigational, synthetic world)", "onnxruntime-cpu", "sha256:", "6 to 59 months"):
         assert word in said
+
+
+def test_describe_tells_an_agent_what_this_machine_can_run(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    assert main(["describe", "--json", "--release", release]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert set(said) == {"format", "admitted", "fault", "release", "engine", "golden", "machine", "needs_met"}
+    assert (said["admitted"], said["fault"], said["release"]["release_id"]) == (True, None, "tiny-1")
+    assert {"cpu", said["machine"]["system"], said["machine"]["architecture"]} <= set(said["needs_met"])
+    assert (said["machine"]["gpu"] is None) == (said["machine"]["no_gpu"] is not None)
+    assert said["engine"]["fallback"]  # this release has no model for GPUs, whatever this machine is
+    assert said["golden"]["largest_difference"] < 1e-4
+
+
+def test_describe_on_demand_without_a_gpu_gives_no_reason(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    assert main(["describe", "--json", "--engine", "cpu", "--release", release]) == 0
+    assert json.loads(capsys.readouterr().out)["engine"]["fallback"] is None
+
+
+def test_describe_tells_the_same_where_nothing_may_serve(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    manifest = Path(release) / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"probability":0.', b'"probability":0.9'))
+    assert main(["describe", "--json", "--release", release]) == 2
+    said = json.loads(capsys.readouterr().out)
+    assert (said["admitted"], said["release"], said["engine"], said["golden"]) == (False, None, None, None)
+    assert said["fault"].startswith("engine-disagrees: tiny-1 on onnxruntime-cpu")
+    assert "cpu" in said["needs_met"]
+    assert main(["describe", "--release", release]) == 2
+    assert "nothing serves" in capsys.readouterr().out
 
 
 def test_serve_names_every_setting_that_is_missing(

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from trainer.export import export_float32, fold_batch_norms, with_float16_weights
 from trainer.model import Release
 from trainer.quantize.aware import take_up_offset, tune
-from trainer.quantize.pack import pack_int4, pack_int8, pack_int8_for_tensorrt
+from trainer.quantize.pack import pack_int4, pack_int8
 from trainer.quantize.report import NodeRow, node_rows
 from trainer.quantize.simulate import to_int4, to_int8
+from trainer.quantize.tensorrt import pack_float16_for_tensorrt, pack_int8_for_tensorrt, to_float16
 from trainer.recipe import Recipe
 
-FP32, FP16, INT8, INT8_TENSORRT, INT4 = "fp32", "fp16", "int8", "int8-trt", "int4"
+FP32, FP16, INT8, INT4 = "fp32", "fp16", "int8", "int4"
+FP16_TENSORRT, INT8_TENSORRT = "fp16-trt", "int8-trt"
 _BLOCK = 32  # input channels that share a scale of INT4
 
 Inputs = NDArray[np.uint8]
@@ -46,7 +48,8 @@ def quantize(
 ) -> Quantized:
     """Make all files of a release.
 
-    The two INT8 files share the weights that quantization-aware fine-tuning found for the first.
+    FP16 is stored in 16 bits and computed in 32, for CPUs; the file for TensorRT is computed in 16 bits, too. The two
+    INT8 files share the weights that quantization-aware fine-tuning found for the first.
 
     Args:
         release: in evaluation mode; not changed.
@@ -65,11 +68,14 @@ def quantize(
     to_int8(signed, shown, how.method, signed=True, float_layers=how.float_layers)
     for simulated in (unsigned, signed):
         take_up_offset(simulated, exact, shown)
+    halved = copy.deepcopy(exact)
+    to_float16(halved)
 
     files = {
         FP32: whole,
         FP16: with_float16_weights(whole),
         INT8: pack_int8(unsigned, size, opset),
+        FP16_TENSORRT: pack_float16_for_tensorrt(halved, size, opset),
         INT8_TENSORRT: pack_int8_for_tensorrt(signed, size, opset),
     }
     nodes = [*node_rows(unsigned, INT8), *node_rows(signed, INT8_TENSORRT)]

@@ -45,6 +45,9 @@ class Graph:
     def as_float32(self, x: str, name: str) -> str:
         return self.node("Cast", [x], name, to=TensorProto.FLOAT)
 
+    def as_float16(self, x: str, name: str) -> str:
+        return self.node("Cast", [x], name, to=TensorProto.FLOAT16)
+
     def dequantized(
         self, values: NDArray[np.int8], scales: NDArray[np.float32], name: str, *, axis: int, block_size: int = 0
     ) -> str:

@@ -1,23 +1,19 @@
 """A simulated release as the file that holds its integers: what quantization is for.
 
-Around each convolution stand Quantize and Dequantize nodes, which a runtime fuses with it into one that counts in
-integers; a runtime that cannot computes the same in floating point.
+Here are ONNX Runtime's INT8 and the INT4 of research; ``tensorrt.py`` writes what GPUs are given.
 """
 
-from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.model import PIXELS_PER_UNIT, Release
-from trainer.quantize.simulate import Grid, Integers, Pointwise, branch_grid, integers_of, relu_grid, sum_grid
-from trainer.quantize.writer import Layer, Value, Writer
+from trainer.model import Release
+from trainer.quantize.int8 import PIXELS, Int8
+from trainer.quantize.simulate import Grid, Integers, Pointwise, integers_of, relu_grid
+from trainer.quantize.writer import Layer, Value, Writer, geometry
 
 _NCHW, _NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
-# A step of the input is a byte's: a photo lies on integers from the start, and nothing is rounded.
-_PIXELS = Grid(127 / PIXELS_PER_UNIT, unsigned=False)
 _AT_ONCE = 4  # pixels of a row that the first convolution takes for one
 
 Array = NDArray[Any]
@@ -28,67 +24,12 @@ def pack_int8(simulated: Release, size: int, opset: int) -> bytes:
     return _UnsignedInt8(simulated, size).write(opset)
 
 
-def pack_int8_for_tensorrt(simulated: Release, size: int, opset: int) -> bytes:
-    """For TensorRT, which wants signed activations around 0; from ``to_int8`` with ``signed=True``."""
-    return _SignedInt8(simulated, size).write(opset)
-
-
 def pack_int4(simulated: Release, size: int, opset: int) -> bytes:
     """Small weights, computed with in floating point; from ``to_int4``."""
     return _Int4(simulated, size).write(opset)
 
 
-class _Int8(Writer):
-    """Weights by channel, activations by tensor: between nodes stand integers."""
-
-    def convolution(self, x: Value, layer: Layer, block: Any) -> Value:
-        inputs = [self.read(x), self.weights(layer, x), self.bias(layer.name, layer.weighted)]
-        y = self.graph.node("Conv", inputs, layer.name, **_geometry(layer.weighted))
-        return (
-            self.quantized(self.rectified(y), relu_grid(layer.relu))
-            if layer.relu
-            else self.quantized(y, branch_grid(block))
-        )
-
-    def sum(self, x: Value, y: Value, block: Any, name: str) -> Value:
-        return self.quantized(self.graph.node("Add", [self.read(x), self.read(y)], name), sum_grid(block))
-
-    def channels_last(self, x: Value, shape: list[int], name: str) -> str:
-        turned = self.graph.transposed(x.tensor, _NHWC, f"{name}.last")
-        return self.read(Value(self.graph.reshaped(turned, shape, name), x.grid))
-
-    def classifier(self) -> str:
-        return self.graph.constant("linear.weight", self.release.screen.linear.weight.detach().numpy().T)
-
-    @abstractmethod
-    def zero(self, grid: Grid) -> str:
-        """The integer that is 0.0."""
-
-    @abstractmethod
-    def rectified(self, y: str) -> str:
-        """What a ReLU6 leaves, as far as the limits of the grid behind it do not see to it."""
-
-    def quantized(self, y: str, grid: Grid) -> Value:
-        integers = f"{y}.integers"
-        inputs = [y, self.graph.constant(f"{integers}.scale", grid.scale), self.zero(grid)]
-        return Value(self.graph.node("QuantizeLinear", inputs, integers), grid)
-
-    def read(self, x: Value) -> str:
-        """In floating point."""
-        grid = _grid_of(x)
-        inputs = [x.tensor, self.graph.constant(f"{x.tensor}.scale", grid.scale), self.zero(grid)]
-        return self.graph.node("DequantizeLinear", inputs, f"{x.tensor}.read")
-
-    def weights(self, layer: Layer, x: Value, arranged: Callable[[Array], Array] = lambda weights: weights) -> str:
-        found, name = integers_of(layer.weighted, _grid_of(x).scale), layer.name
-        if found is None:
-            return self.graph.constant(f"{name}.weight", arranged(layer.weighted.weight.detach().numpy()))
-        values = arranged(found.values)
-        scales = np.tile(found.scales, len(values) // len(found.scales))
-        return self.graph.dequantized(values, scales, f"{name}.weight", axis=0)
-
-
-class _UnsignedInt8(_Int8):
+class _UnsignedInt8(Int8):
     def stem(self, layer: Layer) -> Value:
         """Four pixels of a row at once give two places of the output.
 
@@ -96,7 +37,7 @@ class _UnsignedInt8(_Int8):
         """
         graph, name, half = self.graph, layer.name, self.side // 2
         fours = graph.reshaped("rgb", [0, self.side, self.side // _AT_ONCE, 3 * _AT_ONCE], "rgb.fours")
-        x = Value(graph.transposed(fours, _NCHW, "rgb.first"), _PIXELS)
+        x = Value(graph.transposed(fours, _NCHW, "rgb.first"), PIXELS)
         bias = graph.constant(f"{name}.bias", np.tile(layer.weighted.bias.detach().numpy(), 2))
         inputs = [self.read(x), self.weights(layer, x, _for_four_pixels), bias]
         y = graph.node("Conv", inputs, name, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 1, 0, 0])
@@ -111,17 +52,6 @@ class _UnsignedInt8(_Int8):
 
     def rectified(self, y: str) -> str:
         return y
-
-
-class _SignedInt8(_Int8):
-    def stem(self, layer: Layer) -> Value:
-        return self.convolution(self.quantized(self.scaled_pixels(), _PIXELS), layer, None)
-
-    def zero(self, grid: Grid) -> str:  # noqa: ARG002 (the unsigned ones need it)
-        return self.graph.constant("zero", np.int8(0))
-
-    def rectified(self, y: str) -> str:
-        return self.graph.node("Relu", [y], f"{y}.relu")
 
 
 class _Int4(Writer):
@@ -140,7 +70,7 @@ class _Int4(Writer):
         else:
             found = _integers(weighted)
             weights = graph.dequantized(found.values, found.scales, f"{name}.weight", axis=0)
-            y = graph.node("Conv", [x.tensor, weights, self.bias(name, weighted)], name, **_geometry(weighted))
+            y = graph.node("Conv", [x.tensor, weights, self.bias(name, weighted)], name, **geometry(weighted))
         if layer.relu:
             y = graph.node(
                 "Clip", [y, graph.constant("0", np.float32(0)), graph.constant("6", np.float32(6))], f"{y}.relu6"
@@ -165,23 +95,11 @@ class _Int4(Writer):
         return self.graph.node("Mul", [steps, self.graph.constant(f"{name}.of_inputs", of_inputs)], name)
 
 
-def _grid_of(x: Value) -> Grid:
-    if x.grid is None:
-        raise ValueError(f"{x.tensor} is no tensor of integers")
-    return x.grid
-
-
 def _integers(layer: Any) -> Integers:
     found = integers_of(layer)
     if found is None:
         raise ValueError("this layer was to be quantized, and is not")
     return found
-
-
-def _geometry(convolution: Any) -> dict[str, Any]:
-    (padding, _), kernel = convolution.padding, list(convolution.kernel_size)
-    strides, group = list(convolution.stride), convolution.groups
-    return {"kernel_shape": kernel, "strides": strides, "pads": [padding] * 4, "group": group}
 
 
 def _for_four_pixels(kernels: Array) -> Array:

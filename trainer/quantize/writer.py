@@ -45,6 +45,13 @@ def layers_of(block: Any, name: str) -> Iterator[Layer]:
             yield Layer(f"{name}.{at}", child, None)
 
 
+def geometry(convolution: Any) -> dict[str, Any]:
+    """A convolution's attributes in ONNX."""
+    (padding, _), kernel = convolution.padding, list(convolution.kernel_size)
+    strides, group = list(convolution.stride), convolution.groups
+    return {"kernel_shape": kernel, "strides": strides, "pads": [padding] * 4, "group": group}
+
+
 class Writer(ABC):
     """Writes one file.
 
@@ -82,21 +89,28 @@ class Writer(ABC):
 
     @abstractmethod
     def channels_last(self, x: Value, shape: list[int], name: str) -> str:
-        """Turned to (N, H, W, C), then reshaped, floating point."""
+        """Turned to (N, H, W, C), then reshaped, float32."""
 
-    @abstractmethod
     def classifier(self) -> str:
-        """(1304, 1), floating point."""
+        """(1304, 1), float32."""
+        return self.graph.constant("linear.weight", self.release.screen.linear.weight.detach().numpy().T)
 
     def bias(self, name: str, weighted: Any) -> str:
         return self.graph.constant(f"{name}.bias", weighted.bias.detach().numpy())
 
+    def product(self, x: str, matrix: str, name: str) -> str:
+        """(..., K) times (K, M); float32 in and out."""
+        return self.graph.node("MatMul", [x, matrix], name)
+
     def scaled_pixels(self) -> str:
-        """(N, 3, S, S), as every network here sees them."""
-        graph, neutral = self.graph, self.graph.constant("neutral", np.float32(ZERO_PIXEL))
-        pixels = graph.as_float32(graph.transposed("rgb", [0, 3, 1, 2], "rgb.first"), "pixels")
-        centred = graph.node("Sub", [pixels, neutral], "centred")
-        return graph.node("Div", [centred, graph.constant("unit", np.float32(PIXELS_PER_UNIT))], "scaled")
+        """(N, 3, S, S), as every network here sees them; cast before they are turned, for TensorRT turns no bytes."""
+        return self.scaled(self.graph.as_float32("rgb", "pixels"), np.float32)
+
+    def scaled(self, pixels: str, number: type[np.floating[Any]]) -> str:
+        graph = self.graph
+        first = graph.transposed(pixels, [0, 3, 1, 2], "pixels.first")
+        centred = graph.node("Sub", [first, graph.constant("neutral", number(ZERO_PIXEL))], "centred")
+        return graph.node("Div", [centred, graph.constant("unit", number(PIXELS_PER_UNIT))], "scaled")
 
     def _inverted_residual(self, x: Value, block: Any, name: str) -> Value:
         y = x
@@ -109,14 +123,14 @@ class Writer(ABC):
         graph, head, coarse = self.graph, self.release.screen.linear, self.side // 32
         last = self.channels_last(deep, [0, coarse**2, -1], "deep")
         maps = graph.node("Concat", [last, self._energy(early, coarse)], "maps", axis=2)
-        logits = graph.node("MatMul", [maps, self.classifier()], "linear")
+        logits = self.product(maps, self.classifier(), "linear")
         biased = graph.node("Add", [logits, graph.constant("linear.bias", head.bias.detach().numpy())], "biased")
         temperature = graph.constant("temperature", np.float32(self.release.temperature))
         cooled = graph.node("Div", [biased, temperature], "cooled")
         cam = graph.reshaped(cooled, [0, coarse, coarse], "cam")
         graph.node("Sigmoid", [graph.mean(cam, [1, 2], "logit")], "probability")
         projection = graph.constant("projection.float16", self.release.projection.numpy().astype(np.float16))
-        graph.node("MatMul", [graph.mean(maps, [1], "pooled"), graph.as_float32(projection, "projection")], "embedding")
+        self.product(graph.mean(maps, [1], "pooled"), graph.as_float32(projection, "projection"), "embedding")
 
     def _energy(self, early: Value, coarse: int) -> str:
         """(N, places, 24). A mean over rows, then one over columns: both add whole runs of memory."""

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU. The only module that knows onnxruntime."""
+"""ONNX Runtime, on the CPU or with its kernels for CUDA. The only module that knows onnxruntime."""
 
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,25 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from pallor.digest import sha256_of
+from pallor.errors import Unavailable
 from pallor.prediction import Engine as EngineFacts
 from worker.engines.port import CAM_SIDE, EMBEDDING_LENGTH, Answers, GraphRefused
 
-FLAVOUR = "onnxruntime-cpu"
+VERSION: str = ort.__version__
+HAS_CUDA = "CUDAExecutionProvider" in ort.get_available_providers()
+_PROVIDERS = {
+    "onnxruntime-cpu": ["CPUExecutionProvider"],
+    "onnxruntime-cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
 _OUTPUTS = ["probability", "cam", "embedding"]
 
 
+class ProviderMissing(Unavailable):
+    """ONNX Runtime serves without the kernels that were asked for."""
+
+
 class OnnxEngine:
-    """A graph served by ONNX Runtime's CPU kernels.
+    """A graph served by ONNX Runtime.
 
     Args:
         path: the model file; it is read once, so what was digested is what runs.
@@ -24,21 +34,34 @@ class OnnxEngine:
         precision: ``fp32`` | ``fp16`` | ``int8``, as the manifest says.
         size: side of the square input, pixels.
         threads: how many threads compute one photo.
+        fallback: why another engine was meant to run, if one was.
+        flavour: ``onnxruntime-cpu`` | ``onnxruntime-cuda``.
 
     Raises:
         GraphRefused: the file is another, no ONNX, or does not follow the graph contract.
+        ProviderMissing: ONNX Runtime does without its kernels for CUDA here.
     """
 
-    def __init__(self, path: Path, *, digest: str, precision: str, size: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        digest: str,
+        precision: str,
+        size: int,
+        threads: int = 1,
+        fallback: str | None = None,
+        flavour: str = "onnxruntime-cpu",
+    ) -> None:
         try:
             model = path.read_bytes()
         except OSError as error:
             raise GraphRefused(f"{path.name} cannot be read: {error}") from error
         if sha256_of(model) != digest:
             raise GraphRefused(f"{path.name} is not the file with the digest {digest}")
-        self._session = _open(model, path.name, threads)
+        self._session = _open(model, path.name, threads, _PROVIDERS[flavour])
         _check_contract(self._session, path.name, size)
-        self._facts = EngineFacts(FLAVOUR, ort.__version__, precision, digest)
+        self._facts = EngineFacts(flavour, VERSION, precision, digest, fallback)
 
     def infer(self, batch: NDArray[np.uint8]) -> Answers:
         probability, cam, embedding = self._session.run(_OUTPUTS, {"rgb": batch})
@@ -48,16 +71,21 @@ class OnnxEngine:
         return self._facts
 
 
-def _open(model: bytes, name: str, threads: int) -> Any:
+def _open(model: bytes, name: str, threads: int, providers: list[str]) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors: warnings of the optimizer are for whoever exports, not for a clinic's log
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
+    if providers[0] not in ort.get_available_providers():
+        raise ProviderMissing(f"this ONNX Runtime has no {providers[0]}")
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class of their own
         raise GraphRefused(f"{name} is no graph that ONNX Runtime can open: {error}") from error
+    if session.get_providers()[0] != providers[0]:  # it falls back to the CPU in silence
+        raise ProviderMissing(f"{providers[0]} does not start here")
+    return session
 
 
 def _check_contract(session: Any, name: str, size: int) -> None:
