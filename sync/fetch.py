@@ -121,11 +121,16 @@ class Line:
         except (HTTPError, OSError) as error:
             raise RepositoryAway(f"the line to {self.base} broke: {type(error).__name__}") from error
 
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.received += len(piece)
+            yield piece
+
     def _from_folder(self, path: Path, start: int) -> Iterator[Body]:
         try:
             with path.open("rb") as file:
                 file.seek(start)
-                yield Body(start, iter(lambda: file.read(_PIECE), b""))
+                yield Body(start, self._counted(iter(lambda: file.read(_PIECE), b"")))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileMissing(f"{path} is not there") from error
         except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tuf.api import exceptions as tuf_errors
-from tuf.api.metadata import Root, TargetFile, Timestamp
+from tuf.api.metadata import Root, Signed, TargetFile, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from pallor.clock import parse_utc
@@ -88,24 +88,41 @@ class Trust:
 
     def __init__(self, folder: Path, root: bytes, line: Line, clock: FloorClock, *, limit_seconds: float = 60,
                  monotonic: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
-        self._clock, self._folder = clock, folder
+        self._clock, self._folder, self._root, self._line = clock, folder, root, line
+        self._fetcher = MetadataFetcher(line, limit_seconds=limit_seconds, monotonic=monotonic)
         (folder / "metadata").mkdir(parents=True, exist_ok=True)
-        with _named():
-            self._updater = Updater(
-                str(folder / "metadata"), f"{line.base}/{METADATA}/", str(folder / "targets"),
-                f"{line.base}/{TARGETS}/", MetadataFetcher(line, limit_seconds=limit_seconds, monotonic=monotonic),
-                _LIMITS, bootstrap=root,
-            )  # fmt: skip
+        self._updater = self._open()
 
     def refresh(self) -> None:
         """Fetch what is new; raises the errors of this module, ``RepositoryAway`` or ``RetrievalSlow``."""
+        try:
+            self._refresh()
+        except MetadataExpired:
+            root = self._signed(Root.type)
+            if root.version <= self._clock.floor.root:
+                raise
+            # A new root lets the floor of the clock begin anew: by the old one everything may seem to have expired.
+            self._saw(root, root)
+            self._updater = self._open()
+            self._refresh()
+        self._saw(self._signed(Root.type), self._signed(Timestamp.type))
+        self._sync()
+
+    def _open(self) -> Updater:
+        with _named():
+            return Updater(
+                str(self._folder / "metadata"), f"{self._line.base}/{METADATA}/", str(self._folder / "targets"),
+                f"{self._line.base}/{TARGETS}/", self._fetcher, _LIMITS, bootstrap=self._root,
+            )  # fmt: skip
+
+    def _refresh(self) -> None:
         set_time(self._updater, self._clock.now())
         with _named():
             self._updater.refresh()
-        root, timestamp = self._signed(Root.type), self._signed(Timestamp.type)
-        for signed in (root, timestamp):
-            self._clock.saw(root.version, parse_utc(signed.unrecognized_fields["issued_at"]))
-        self._sync()
+
+    def _saw(self, root: Root, *signed: Signed) -> None:
+        for one in (root, *signed):
+            self._clock.saw(root.version, parse_utc(one.unrecognized_fields["issued_at"]))
 
     @property
     def world(self) -> str:

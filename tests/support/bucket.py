@@ -43,6 +43,7 @@ def a_bucket(folder: Path) -> Iterator[Bucket]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             place = self.path.lstrip("/")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from securesystemslib.signer import CryptoSigner, Key, Signer
+from tuf.api.metadata import MetaFile
 
 from pallor.clock import Clock
 from pallor.digest import sha256_of
@@ -81,14 +82,40 @@ class Signed:
             ceremony.sign(self.repository, drafts, self.keys[name])
         self.repository.publish(*drafts.values())
 
-    def force(self, role: str, change: Any, *names: str) -> None:
-        """What a thief with these keys does: sign anything, and put it there without asking."""
+    def force(self, role: str, change: Any, *names: str) -> int:
+        """What a thief with these keys does: sign anything, and put it there without asking; its version."""
         draft = self.repository.draft(role, based_on=self.repository.newest(role))
         change(draft.signed)
-        draft.signatures.clear()
+        return self._put(role, draft, names)
+
+    def force_root(self, change: Any, *names: str) -> None:
+        draft = self.repository.draft("root", based_on=self.repository.root())
+        change(draft.signed)
+        self._put("root", draft, names)
+
+    def point_at(self, role: str, version: int) -> None:
+        """Let what is newest name a version of a role, whoever signed it."""
+        data = self.repository.store.get(f"tuf/metadata/{version}.{role}.json")
+
+        def name_it(snapshot: Any) -> None:
+            snapshot.meta[f"{role}.json"] = MetaFile.from_data(version, data, ["sha256"])
+
+        self.point_at_snapshot(self.force("snapshot", name_it, "server-snapshot"))
+
+    def point_at_snapshot(self, version: int) -> None:
+        data = self.repository.store.get(f"tuf/metadata/{version}.snapshot.json")
+        before = self.repository.timestamp()
+        draft = self.repository.draft("timestamp", based_on=before)
+        draft.signed.version = 1 if before is None else before.signed.version + 1
+        draft.signed.snapshot_meta = MetaFile.from_data(version, data, ["sha256"])
+        draft.sign(self.keys["server-timestamp"])
+        self.repository.publish_timestamp(draft)
+
+    def _put(self, role: str, draft: Any, names: Iterable[str]) -> int:
         for name in names:
             draft.sign(self.keys[name], append=True)
         self.repository.store.put(f"tuf/metadata/{draft.signed.version}.{role}.json", to_bytes(draft))
+        return int(draft.signed.version)
 
 
 def a_repository(folder: Path, clock: Clock, world: str = "real") -> Signed:
