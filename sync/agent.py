@@ -115,6 +115,21 @@ class Agent:
             write_journal(self._machine.state, self._journal)
             return self._journal
 
+    def glance(self) -> None:
+        """Judge what answers by what its worker left, and tell the server when that changed something.
+
+        Raises:
+            AnotherAgent
+        """
+        with self._held():
+            before = self._journal
+            try:
+                self._watch()
+            except PallorError as error:
+                self._note(error)
+            if (self._journal.trial, self._journal.stepped_back) != (before.trial, before.stepped_back):
+                self._report()
+
     def step_back_by_hand(self) -> Journal:
         """Go back to the previous release now; the one that answers is not tried here again.
 

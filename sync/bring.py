@@ -11,7 +11,7 @@ from pallor.durable import sync_folder
 from pallor.errors import Untrusted
 from pallor.ids import new_id
 from pallor.release.manifest import Manifest, ReleaseFile
-from pallor.release.shelf import Release, Shelf
+from pallor.release.shelf import SLOTS, Release, Shelf
 from sync.admit import fitting
 from sync.download import FileChanged, download, reuse
 from sync.fetch import Line
@@ -74,6 +74,9 @@ def retain(shelf: Shelf, keep: set[str]) -> None:
             for path in (shelf.root / part).iterdir():
                 if path.name not in kept:
                     shutil.rmtree(path, ignore_errors=True)
+    for slot in SLOTS:
+        for link in shelf.root.glob(f".{slot}.*"):  # the power went before it was renamed
+            link.unlink(missing_ok=True)
 
 
 def _incoming(shelf: Shelf, release_id: str) -> Path:

@@ -116,7 +116,7 @@ def write_journal(folder: Path, journal: Journal) -> None:
     path = folder / _FILE
     staged = path.with_name(f".{_FILE}")  # of one agent alone, which holds the folder
     with staged.open("w") as file:
-        json.dump(journal.to_json(), file)
+        file.write(json.dumps(journal.to_json()))
         file.flush()
         os.fsync(file.fileno())
     os.replace(staged, path)

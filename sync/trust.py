@@ -91,6 +91,8 @@ class Trust:
         self._clock, self._folder, self._root, self._line = clock, folder, root, line
         self._fetcher = MetadataFetcher(line, limit_seconds=limit_seconds, monotonic=monotonic)
         (folder / "metadata").mkdir(parents=True, exist_ok=True)
+        for left in (folder / "metadata").glob("tmp*"):  # python-tuf's own, from before a power cut
+            left.unlink()
         self._updater = self._open()
 
     def refresh(self) -> None:
