@@ -113,6 +113,27 @@ def test_a_service_looks_by_itself_and_ends_at_a_signal(enrolled, shelf, tmp_pat
     assert '"component": "sync"' in said
 
 
+def test_an_agent_is_small_enough_for_a_small_machine(enrolled, tmp_path):
+    enrolled.channel(enrolled.release("eye-1", tmp_path / "eye-1", model=bytes(4_000_000)))
+    done = subprocess.run([sys.executable, "-c", _ALONE], capture_output=True, text=True, check=True)
+    kilobytes = int(done.stdout.splitlines()[-1])
+    assert kilobytes < 60_000
+
+
+# As where the extra `sync` alone is installed: securesystemslib imports whatever it finds of the clouds' libraries.
+_ALONE = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("boto3", "botocore", "azure", "google", "numpy"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+from sync.__main__ import main
+assert main(["once"]) == 0
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
 @pytest.fixture
 def enrolled(tmp_path, monkeypatch):
     """A repository that this machine trusts, and the stand-in for a worker that finds every release good."""
