@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from pallor.errors import Unavailable, Untrusted, shortened
 
 _PATIENCE_SECONDS = 900  # a GPU's engine is built meanwhile
-_FACTS = ("release", "flavour", "version", "precision", "model_digest", "fallback", "max_difference", "golden")
+_OF_ENGINE = ("flavour", "version", "precision", "model_digest", "fallback")
 
 
 class ProbeFailed(Untrusted):
@@ -26,7 +26,12 @@ class ProbeMissing(Unavailable):
 
 @dataclass(frozen=True)
 class Probed:
-    """What a worker said of a release. ``have``: what of a release's files this machine can use."""
+    """What a worker said of a release.
+
+    Attributes:
+        have: what of a release's files this machine can use.
+        facts: of the engine, and how far its golden photos were off.
+    """
 
     have: tuple[str, ...]
     facts: Mapping[str, Any]
@@ -52,8 +57,7 @@ def by_command(command: Sequence[str], *, patience_seconds: float = _PATIENCE_SE
         except subprocess.TimeoutExpired as error:
             raise ProbeFailed(f"the worker did not end within {patience_seconds:g} s") from error
         if done.returncode != 0:
-            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise ProbeFailed(shortened(said[-1], 300))
+            raise ProbeFailed(_fault(done))
         return _read(done.stdout)
 
     return probe
@@ -62,8 +66,21 @@ def by_command(command: Sequence[str], *, patience_seconds: float = _PATIENCE_SE
 def _read(words: str) -> Probed:
     try:
         said = json.loads(words)
-        engine = said.get("engine") if isinstance(said.get("engine"), dict) else {}
-        facts = {name: value for name, value in {**said, **engine}.items() if name in _FACTS}
-        return Probed(tuple(sorted(str(need) for need in said["needs"])), facts)
+        engine, golden = said["engine"], said["golden"]
+        facts = {
+            **{name: engine[name] for name in _OF_ENGINE},
+            "max_difference": golden["largest_difference"],
+            "golden": golden.get("probabilities", []),
+        }
+        return Probed(tuple(sorted(str(need) for need in said["needs_met"])), facts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProbeFailed(f"the worker does not say what it should: {error!r}") from error
+
+
+def _fault(done: "subprocess.CompletedProcess[str]") -> str:
+    """Why the worker says no: in its answer, or else in its last words."""
+    try:
+        return shortened(json.loads(done.stdout)["fault"], 300)
+    except (ValueError, KeyError, TypeError):
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return shortened(said[-1], 300)

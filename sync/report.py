@@ -69,12 +69,12 @@ def _engine(journal: Journal) -> EngineWord | None:
         return None
     return EngineWord(
         flavour=str(facts["flavour"]),
-        version=str(facts.get("version", "")),
+        version=str(facts["version"]),
         precision=str(facts["precision"]),
         model_digest=str(facts["model_digest"]),
         max_difference=float(facts["max_difference"]),
-        golden=tuple(float(p) for p in facts.get("golden") or ()),
-        fallback=facts.get("fallback"),
+        golden=tuple(float(p) for p in facts["golden"]),
+        fallback=facts["fallback"],
     )
 
 

@@ -17,15 +17,20 @@ from sync.journal import Journal, read_journal
 from sync.probe import Probed, ProbeFailed
 from tests.support.repository import a_small_release
 
-FACTS = {
-    "release": "",
+ENGINE = {
     "flavour": "onnxruntime-cpu",
     "version": "1.22",
     "precision": "int8",
     "model_digest": "sha256:" + "1" * 64,
-    "max_difference": 0.001,
-    "golden": [0.5],
     "fallback": None,
+}
+FACTS = {**ENGINE, "max_difference": 0.001, "golden": [0.5]}
+# What `pallor-worker describe --json` prints, as far as an agent reads it.
+DESCRIBED = {
+    "engine": ENGINE,
+    "golden": {"photos": 1, "largest_difference": 0.001},
+    "needs_met": ["cpu", "linux", "x86_64"],
+    "fault": None,
 }
 
 

@@ -15,7 +15,7 @@ from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf
 from sync.__main__ import main
 from sync.identity import Identity, keep_identity, own_key
-from tests.support.agents import FACTS
+from tests.support.agents import DESCRIBED
 from tests.support.repository import a_repository
 from tests.support.stack import wait_until
 
@@ -144,8 +144,7 @@ def enrolled(tmp_path, monkeypatch):
         address="http://127.0.0.1:9", device="node-1", sites=("kumasi-1",), world="real",
         root=sha256_of(signed.root_bytes), fingerprint=fingerprint_of(key.public_key().public_bytes_raw()), token="t",
     ))  # fmt: skip
-    said = json.dumps({**FACTS, "needs": ["cpu"]})
-    (tmp_path / "worker.py").write_text(f"print({said!r})")
+    (tmp_path / "worker.py").write_text(f"print({json.dumps(DESCRIBED)!r})")
     monkeypatch.setenv("PALLOR_NODE_STATE", str(state))
     monkeypatch.setenv("PALLOR_REPOSITORY_URL", f"file://{signed.folder}/tuf")
     monkeypatch.setenv("PALLOR_WORKER_COMMAND", f"{sys.executable} {tmp_path / 'worker.py'}")

@@ -6,11 +6,7 @@ import sys
 import pytest
 
 from sync.probe import ProbeFailed, ProbeMissing, by_command
-
-SAID = {
-    "release": "eye-1", "flavour": "tensorrt", "version": "10.9", "precision": "fp16", "max_difference": 0.002,
-    "model_digest": "sha256:" + "1" * 64, "fallback": None, "needs": ["sm86", "cpu"],
-}  # fmt: skip
+from tests.support.agents import DESCRIBED
 
 
 def worker(tmp_path, script):
@@ -21,17 +17,18 @@ def worker(tmp_path, script):
 
 def test_what_the_worker_says_is_believed_when_it_ends_well(tmp_path):
     probe = worker(
-        tmp_path, f"assert sys.argv[1:4] == ['describe', '--json', '--release']; print({json.dumps(SAID)!r})"
+        tmp_path, f"assert sys.argv[1:4] == ['describe', '--json', '--release']; print({json.dumps(DESCRIBED)!r})"
     )
     probed = probe(tmp_path)
-    assert probed.have == ("cpu", "sm86")
-    assert probed.facts["flavour"] == "tensorrt"
+    assert probed.have == ("cpu", "linux", "x86_64")
+    assert (probed.facts["flavour"], probed.facts["max_difference"]) == ("onnxruntime-cpu", 0.001)
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
         ("sys.exit('pallor-worker: engine-disagrees: the golden photos differ by 0.3')", "differ by 0.3"),
+        ("""print('{"fault": "golden-unusable: it has none"}'); sys.exit(2)""", "golden-unusable"),
         ("os.abort()", "exit status -6"),
         ("print('no json')", "does not say what it should"),
         ("print('[]')", "does not say what it should"),
