@@ -177,6 +177,16 @@ def manifest_of(repository: Repository, release_id: str) -> tuple[Manifest, str]
     return Manifest.from_json(json.loads(data)), sha256_of(data)
 
 
+def candidate_of(repository: Repository, release_id: str) -> str:
+    """The digest of what may be a challenger: a candidate's manifest, or a release's; raises ``CandidateUnknown``."""
+    found = repository.targets(CANDIDATES).get(candidate_target(release_id)) or releases_of(repository).get(release_id)
+    if found is None:
+        raise CandidateUnknown(
+            "no such candidate was offered", field="release", value=release_id, remedy="See: pallor-release list."
+        )
+    return f"sha256:{found.hashes['sha256']}"
+
+
 def _sign_in(repository: Repository, role: str, said: Iterable[TargetFile], signer: Signer) -> None:
     draft = repository.draft(role)
     draft.signed.targets.update({one.path: one for one in said})
