@@ -10,10 +10,14 @@ from sqlalchemy import Connection
 
 from backend.access.roles import DeviceKind
 from backend.db.engine import Database
+from backend.db.tables import channel_files
 from backend.services.manage_devices import make_device
 from backend.services.receive_node_report import receive_node_report
 from pallor.enrolment import fingerprint_of
+from pallor.ids import new_id
 from pallor.node_report import EngineWord, NodeReport, Stepped
+from pallor.release.channel import EVERYBODY, Named
+from tests.support.repository import a_channel
 
 ENGINE = EngineWord("onnxruntime-cpu", "1.22", "int8", "sha256:" + "1" * 64, 0.001, (0.5,))
 
@@ -63,3 +67,16 @@ def key_facts(key: Ed25519PrivateKey) -> dict[str, str]:
     """What a device's row holds of its key."""
     public = key.public_key().public_bytes_raw()
     return {"public_key": base64.b64encode(public).decode(), "fingerprint": fingerprint_of(public)}
+
+
+def a_running_rollout(database: Database, clock: Any, channel: str) -> None:
+    """A channel on which a second release reaches everybody of its cohort, and one node counts."""
+    first, second = (Named(f"eye-{number}", "sha256:" + f"{number}" * 64) for number in (1, 2))
+    said = a_channel(second, first, clock, name=channel, rollout=new_id(), share=EVERYBODY)
+    with database.write() as tx:
+        tx.execute(channel_files.insert().values(
+            channel=channel, rollout_id=said.rollout, kind="start", release_id="eye-2", previous_id="eye-1", percent=10,
+            content=said.to_json(), evidence={}, made_at=clock.now(), made_by="operator",
+        ))  # fmt: skip
+        node = FleetNode(database, clock, tx, f"node-{new_id()[:8]}")
+    node.says("eye-2", cases=5)

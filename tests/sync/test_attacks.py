@@ -343,12 +343,20 @@ def clock():
 
 
 @pytest.fixture
-def world(clock, tmp_path):
+def world(made, clock, tmp_path):
     """A repository with one good release that everybody is to run."""
-    signed = a_repository(tmp_path / "store", clock)
+    signed = made.copy(tmp_path / "store", clock)
+    signed.named, signed.low = made.named, made.low
+    return signed
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signed")
+    signed = a_repository(folder / "store", HandClock())
     signed.keys["stranger"] = a_signer("stranger")
-    signed.low = signed.release("low-1", tmp_path / "low-1")
-    signed.named = signed.release("good-1", tmp_path / "good-1")
+    signed.low = signed.release("low-1", folder / "low-1")
+    signed.named = signed.release("good-1", folder / "good-1")
     signed.channel(signed.named)
     return signed
 
