@@ -52,6 +52,7 @@ from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortene
 from pallor.image.decode import PhotoFormatUnknown, PhotoTooLarge, PhotoTypeMismatch
 from pallor.node_report import ReportUnreadable
 from pallor.release.repository.contents import CandidateUnknown, ReleaseUnsigned
+from pallor.release.repository.ledger import RepositoryMissing
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RolloutRunning: HTTPStatus.CONFLICT,
     StepBackward: HTTPStatus.CONFLICT,
     ReportOld: HTTPStatus.CONFLICT,
+    RepositoryMissing: HTTPStatus.CONFLICT,
     ReportUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

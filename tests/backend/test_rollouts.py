@@ -124,6 +124,10 @@ def test_only_what_people_have_signed_is_rolled_out(api, signed, tmp_path, body,
     assert the_fault(api.call("POST", f"{FIRST}/start", "admin", json=body))[:2] == (status, code)
 
 
+def test_where_nothing_is_signed_nothing_is_rolled_out(api):
+    assert the_fault(start(api, "eye-1"))[:2] == (409, "repository-missing")
+
+
 def test_what_cannot_be_moved_is_told(api, signed, fleet):
     assert the_fault(move(api, "advance"))[:2] == (404, "channel-unknown")
     in_production(api, fleet, "eye-1")
@@ -329,8 +333,9 @@ def scored(api, release_id, probabilities, found=None):
         case_id, photo_id, now = new_id(), new_id(), api.clock.now()
         rows["cases"].append({"id": case_id, "site": "kumasi-1", "subject_code": "S-1", "facts": {}, "received_at": now,
                               "submitted_digest": "", "received_by": ""})  # fmt: skip
-        rows["photos"].append({"id": photo_id, "case_id": case_id, "uploaded_sha256": "", "bytes": 1, "state": "", "media_type": "",
-                               "declared_by": "", "captured_at": now, "declared_at": now})  # fmt: skip
+        photo = {"id": photo_id, "case_id": case_id, "bytes": 1, "captured_at": now, "declared_at": now}
+        texts = ("uploaded_sha256", "state", "media_type", "declared_by")
+        rows["photos"].append(photo | dict.fromkeys(texts, ""))
         rows["predictions"].append({"photo_id": photo_id, "release_id": release_id, "probability": probability,
                                     "answer": {}, "shown": True, "recorded_at": now})  # fmt: skip
         if found is not None:

@@ -138,7 +138,7 @@ def holders(repository: Repository) -> dict[str, tuple[int, list[str]]]:
 def _newest(repository: Repository, role: str) -> Metadata[Any]:
     found = repository.newest(role)
     if found is None:
-        raise RepositoryMissing(f"nothing of {role} is published")
+        raise RepositoryMissing.because(f"nothing of {role} is published")
     return found
 
 

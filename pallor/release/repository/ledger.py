@@ -3,7 +3,7 @@
 Drafts are metadata that still lack signatures; they travel between key holders as files in a folder.
 """
 
-from typing import Any
+from typing import Any, Self
 
 from securesystemslib.signer import Key
 from tuf.api.exceptions import RepositoryError
@@ -11,7 +11,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets, Timestamp
 
 from pallor.clock import Clock, utc_text
 from pallor.digest import hex_of, sha256_of
-from pallor.errors import Refused, Unavailable, Untrusted
+from pallor.errors import Refused, Untrusted
 from pallor.release.places import METADATA, file_place, target_place
 from pallor.release.repository.documents import ISSUED, WORLD, empty, role_of, to_bytes
 from pallor.release.repository.keys import name_of
@@ -22,8 +22,15 @@ _PREFIX = "tuf/"
 _ORDER = (ROOT, TOP, *DELEGATED, SNAPSHOT, TIMESTAMP)
 
 
-class RepositoryMissing(Unavailable):
+class RepositoryMissing(Refused):
     """Nothing has been signed yet, or the store is another one."""
+
+    @classmethod
+    def because(cls, reason: str) -> Self:
+        return cls(
+            reason, field="PALLOR_STORE_URL", value="(hidden)",
+            remedy="Check that it is the right store; begin with: pallor-release begin (docs/key-ceremony.md).",
+        )  # fmt: skip
 
 
 class SignaturesMissing(Refused):
@@ -61,7 +68,7 @@ class Repository:
                 break
             trusted = found
         if trusted is None:
-            raise RepositoryMissing("there is no signed root in this store; begin with: pallor-release begin")
+            raise RepositoryMissing.because("there is no signed root in this store")
         return trusted
 
     def newest(self, role: str) -> Metadata[Any] | None:
@@ -85,7 +92,7 @@ class Repository:
             return self.root().signed
         top = self.newest(TOP)
         if top is None:
-            raise RepositoryMissing("nobody has signed yet who may sign releases")
+            raise RepositoryMissing.because("nobody has signed yet who may sign releases")
         return top.signed  # type: ignore[no-any-return]
 
     def targets(self, role: str) -> dict[str, TargetFile]:

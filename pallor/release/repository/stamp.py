@@ -30,7 +30,7 @@ def stamp(repository: Repository, snapshot_key: Signer, timestamp_key: Signer) -
     found = {role: repository.newest(role) for role in (TOP, *DELEGATED)}
     top = found[TOP]
     if top is None:
-        raise RepositoryMissing("nobody has signed yet who may sign releases")
+        raise RepositoryMissing.because("nobody has signed yet who may sign releases")
     snapshot, new = _snapshot(repository, {role: one for role, one in found.items() if one is not None}, snapshot_key)
     stale = new or _old(repository, repository.timestamp(), TIMESTAMP)
     if stale:
