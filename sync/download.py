@@ -8,7 +8,7 @@ from pallor.digest import hex_of, sha256_of_file
 from pallor.durable import sync_folder
 from pallor.errors import Untrusted
 from pallor.release.places import file_place
-from sync.fetch import Line, RepositoryAway
+from sync.fetch import PAUSES, Line, RepositoryAway
 
 _SYNC_EVERY = 1024 * 1024
 
@@ -35,7 +35,7 @@ def download(line: Line, digest: str, length: int, to: Path) -> None:
     part = to.with_name(f"{to.name}.part")
     if part.exists() and part.stat().st_size > length:
         part.unlink()
-    _continue(line, digest, length, part)
+    _persist(line, digest, length, part)
     if sha256_of_file(part) != digest:
         part.unlink()
         raise FileChanged(f"{to.name} is not the file {hex_of(digest)[:12]} that was signed")
@@ -52,6 +52,21 @@ def reuse(digest: str, length: int, to: Path, places: list[Path]) -> bool:
                 sync_folder(to.parent)
                 return True
     return False
+
+
+def _persist(line: Line, digest: str, length: int, part: Path) -> None:
+    """Go on after each break for as long as something arrives in between."""
+    tries = 0
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            _continue(line, digest, length, part)
+            return
+        except RepositoryAway:
+            tries = tries + 1 if part.stat().st_size == before else 0
+            if tries >= len(PAUSES):
+                raise
+            line.rest(PAUSES[tries])
 
 
 def _continue(line: Line, digest: str, length: int, part: Path) -> None:

@@ -24,6 +24,7 @@ from pallor.errors import Unavailable
 _PATIENCE = urllib3.Timeout(connect=10, read=20)
 _REDIRECTS = urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3)
 _PIECE = 64 * 1024
+PAUSES = (1.0, 5.0)  # seconds
 _LEAST_WAIT = 0.01
 
 
@@ -67,9 +68,10 @@ class Pace:
 class Line:
     """The way to a repository at ``base``: ``https://...`` or ``file:///...``."""
 
-    def __init__(self, base: str, *, pace: Pace | None = None) -> None:
+    def __init__(self, base: str, *, pace: Pace | None = None, rest: Callable[[float], None] = time.sleep) -> None:
         self.base = base.rstrip("/")
         self.pace = pace or Pace()
+        self.rest = rest
         self.received = 0
         self._pool: urllib3.PoolManager | None = None
 
@@ -80,13 +82,7 @@ class Line:
         if urlsplit(url).scheme == "file":
             yield from self._from_folder(Path(unquote(urlsplit(url).path)), start)
             return
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        try:
-            response = self._http(url).request(
-                "GET", url, headers=headers, preload_content=False, timeout=_PATIENCE, retries=_REDIRECTS
-            )
-        except HTTPError as error:
-            raise RepositoryAway(f"{self.base} cannot be reached: {type(error).__name__}") from error
+        response = self._asked(url, {"Range": f"bytes={start}-"} if start else {})
         try:
             if response.status >= HTTPStatus.BAD_REQUEST:
                 _drain(response)
@@ -101,6 +97,19 @@ class Line:
         if self._pool is not None:
             self._pool.clear()
             self._pool = None
+
+    def _asked(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """The beginning of an answer; a line that breaks is tried again after a short rest, and after a longer one."""
+        for pause in (*PAUSES, None):
+            try:
+                return self._http(url).request(
+                    "GET", url, headers=headers, preload_content=False, timeout=_PATIENCE, retries=_REDIRECTS
+                )
+            except HTTPError as error:
+                if pause is None:
+                    raise RepositoryAway(f"{self.base} cannot be reached: {type(error).__name__}") from error
+                self.rest(pause)
+        raise AssertionError("unreachable")
 
     def _http(self, url: str) -> urllib3.PoolManager:
         if self._pool is None:

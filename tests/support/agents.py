@@ -60,7 +60,7 @@ class Node:
 
     def once(self, url: str | None = None) -> Journal:
         """A round of an agent that has just started."""
-        line = Line(url or self.url)
+        line = Line(url or self.url, rest=lambda _: None)
         try:
             return Agent(self.machine, line, self.sent.append).once()
         finally:

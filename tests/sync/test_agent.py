@@ -51,12 +51,19 @@ def test_a_file_that_did_not_change_is_not_fetched_again(place, node, bucket):
 def test_a_download_goes_on_where_it_was_cut(place, node, bucket):
     place.roll_out("eye-1", model=bytes(300_000))
     bucket.cut_after = [100_000, 50_000]
-    assert node.fails() == "repository-away"
-    assert node.fails() == "repository-away"
-    assert node.serves == "old-1"
     assert node.fails() == ""
     assert node.serves == "eye-1"
     assert [size for _, size in bucket.asked("files/") if size > 100] == [100_000, 50_000, 150_000]
+
+
+def test_a_line_that_brings_nothing_any_more_is_left_until_the_next_round(place, node, bucket):
+    place.roll_out("eye-1", model=bytes(300_000))
+    bucket.cut_after = [100_000, 0, 0, 0]
+    assert node.fails() == "repository-away"
+    assert node.serves == "old-1"
+    bucket.cut_after.clear()
+    assert node.fails() == ""
+    assert [size for _, size in bucket.asked("files/") if size > 100] == [100_000, 200_000]
 
 
 def test_a_server_that_cannot_begin_in_the_middle_serves_all_the_same(place, node, bucket):

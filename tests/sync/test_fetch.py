@@ -34,8 +34,10 @@ def test_what_is_not_there_and_who_is_not_there_are_told_apart(bucket):
     for line in (Line(bucket.url), Line("file:///nowhere")):
         with pytest.raises(FileMissing), line.open("nothing"):
             pass
-    with pytest.raises(RepositoryAway), Line("http://127.0.0.1:1").open("nothing"):
+    rested = []
+    with pytest.raises(RepositoryAway), Line("http://127.0.0.1:1", rest=rested.append).open("nothing"):
         pass
+    assert rested == [1.0, 5.0]
 
 
 def test_what_arrived_changed_is_thrown_away_and_fetched_anew(bucket, tmp_path):
