@@ -19,13 +19,14 @@ from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.metrics import BackendMetrics, serving_metrics
-from backend.office import devices, people, releases, trail
+from backend.office import devices, people, releases, rollouts, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
 from backend.services.ask_challenger import ask_challenger
 from backend.services.register_release import register_release
 from backend.services.report_guessing import report_guessing
 from backend.services.set_world import set_world
+from backend.services.sign_channels import Signing, online_keys
 from backend.settings import DatabaseSettings, Settings
 from backend.sweeper import sweep_until
 from pallor.broker import celery_app, serve_solo
@@ -34,6 +35,7 @@ from pallor.errors import PallorError
 from pallor.log import configure
 from pallor.messages import PredictCase, RecordPrediction
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
+from pallor.release.repository.ledger import Repository
 from pallor.release.shelf import Release
 from pallor.settings import explain, load
 from pallor.store import open_store
@@ -99,9 +101,17 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     with serving_metrics(settings.metrics_bind, metrics) if settings.metrics_bind else nullcontext():
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-            settings.label_table, partial(nothing_queued, _celery(settings)),
+            settings.label_table, partial(nothing_queued, _celery(settings)), _signing(settings, parts),
         )  # fmt: skip
     return 0
+
+
+def _signing(settings: Settings, parts: Parts) -> Signing | None:
+    """What the sweeper signs rollouts with; None where no keys are set, and nothing is rolled out."""
+    if settings.keys is None:
+        return None
+    repository = Repository(parts.store, parts.clock)
+    return Signing(repository, online_keys(repository, settings.keys, settings.key_passphrase or ""))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
     command("sweep", _sweep, "send again what waits, write labels, take away what was erased, serve metrics", Settings)
-    for part in (people, devices, releases, trail):
+    for part in (people, devices, releases, rollouts, trail):
         part.add_commands(command)
     return parser
 

@@ -22,7 +22,9 @@ from backend.api.health import health_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
+from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
+from backend.api.rollouts import rollouts_api
 from backend.api.training import training_api
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, case_in_request, not_valid, strict_json
@@ -71,12 +73,14 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, doors_api,
+        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
+        doors_api,
         oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
         app.add_url_rule(path, name, partial(_page, f"{name}.html"))
+    app.add_url_rule("/tuf/<path:place>", "repository", serve_repository(parts))
     if parts.settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.settings.proxies)  # type: ignore[method-assign]
     answer_with_problems(app)

@@ -32,6 +32,17 @@ from backend.services.export_snapshot import NothingEligible
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
+from backend.services.move_rollout import (
+    ChannelUnknown,
+    NobodyCounts,
+    NothingToGoBackTo,
+    ReleaseNotOffered,
+    RolloutEnded,
+    RolloutHalted,
+    RolloutRunning,
+    StepBackward,
+)
+from backend.services.receive_node_report import ReportOld
 from backend.services.receive_photo import OffsetMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
 from backend.services.register_release import ReleaseIdTaken
@@ -42,6 +53,9 @@ from backend.services.standing_consents import ConsentWithdrawn
 from pallor.errors import PallorError, Refused, Unavailable, Untrusted, shortened
 from pallor.ids import is_id
 from pallor.image.decode import PhotoFormatUnknown, PhotoTooLarge, PhotoTypeMismatch
+from pallor.node_report import ReportUnreadable
+from pallor.release.repository.contents import CandidateUnknown, ReleaseUnsigned
+from pallor.release.repository.ledger import RepositoryMissing
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +106,19 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     SiteTaken: HTTPStatus.CONFLICT,
     StateFinal: HTTPStatus.CONFLICT,
     ValueNotIn: HTTPStatus.CONFLICT,
+    ChannelUnknown: HTTPStatus.NOT_FOUND,
+    CandidateUnknown: HTTPStatus.NOT_FOUND,
+    ReleaseUnsigned: HTTPStatus.NOT_FOUND,
+    NobodyCounts: HTTPStatus.CONFLICT,
+    NothingToGoBackTo: HTTPStatus.CONFLICT,
+    ReleaseNotOffered: HTTPStatus.CONFLICT,
+    RolloutEnded: HTTPStatus.CONFLICT,
+    RolloutHalted: HTTPStatus.CONFLICT,
+    RolloutRunning: HTTPStatus.CONFLICT,
+    StepBackward: HTTPStatus.CONFLICT,
+    ReportOld: HTTPStatus.CONFLICT,
+    RepositoryMissing: HTTPStatus.CONFLICT,
+    ReportUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -50,8 +50,8 @@ class OfficeSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OfficeSettings):
-    """Shared by ``serve``, ``consume`` and ``sweep``."""
+class StoreSettings(DatabaseSettings):
+    """What it takes to read, beside the database, what is signed."""
 
     store_url: str = setting(
         "PALLOR_STORE_URL",
@@ -60,6 +60,18 @@ class Settings(OfficeSettings):
     )
     s3_endpoint: str | None = setting(
         "PALLOR_S3_ENDPOINT", url("http", "https"), "The address of an S3 server that is not Amazon's", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(OfficeSettings, StoreSettings):
+    """Shared by ``serve``, ``consume`` and ``sweep``."""
+
+    keys: Path | None = setting(
+        "PALLOR_KEYS", path, "For the sweeper alone: the folder with the online keys, which sign rollouts", default=None
+    )
+    key_passphrase: str | None = setting(
+        "PALLOR_KEY_PASSPHRASE", text, "What opens those keys", default=None, secret=True
     )
     broker_url: str = setting(
         "PALLOR_BROKER_URL", url("redis", "rediss", "redis+socket"), "Valkey or Redis, such as redis://127.0.0.1:6379/0",

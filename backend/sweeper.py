@@ -14,13 +14,16 @@ from backend.queue import Send
 from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
+from backend.services.judge_rollouts import judge_rollouts
 from backend.services.receive_photo import discard_stale_uploads
+from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
 from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import Unavailable
+from pallor.release.repository.ledger import SignaturesMissing
 from pallor.store.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ _BATCH = 500
 _STALE_UPLOAD = timedelta(days=30)
 _STALE_FILE = timedelta(minutes=10)
 _HOUSEKEEPING = timedelta(hours=1)
+_LOOK = timedelta(minutes=1)  # at what key holders and the trainer have published
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,14 @@ class Swept:
     labels_written: int = 0
     objects_taken_away: int = 0
     erasures_finished: int = 0
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of rollouts in one round."""
+
+    taken_back: int
+    signed: int
 
 
 @dataclass(frozen=True)
@@ -75,17 +87,29 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
-                nothing_queued: Callable[[], bool]) -> None:  # fmt: skip
-    """Round after round; what is away now is tried again in the next."""
+                nothing_queued: Callable[[], bool], signing: Signing | None = None) -> None:  # fmt: skip
+    """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
+    looked_at: datetime | None = None
     while not stop.wait(pause_seconds):
         try:
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
                 _tell(keep_house(database, clock, label_table))
                 kept_at = clock.now()
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued))
-        except Unavailable as error:
+            if signing is not None:
+                moved = move_rollouts(database, clock, signing)
+                _tell(moved)
+                if moved.signed or looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK:
+                    sign_newest(signing)
+                    looked_at = clock.now()
+        except (Unavailable, SignaturesMissing) as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
+
+
+def move_rollouts(database: Database, clock: Clock, signing: Signing) -> Moved:
+    """Take back what does harm, then sign what was decided."""
+    return Moved(taken_back=judge_rollouts(database, clock), signed=sign_channels(database, clock, signing))
 
 
 def resend_waiting(database: Database, clock: Clock, send: Send, resend_seconds: float) -> int:
@@ -130,7 +154,7 @@ def write_labels(database: Database, store: ObjectStore, clock: Clock) -> int:
     return len(unwritten)
 
 
-def _tell(done: Swept | Kept) -> None:
+def _tell(done: Swept | Kept | Moved) -> None:
     if any(astuple(done)):
         said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in vars(done).items() if count)
         log.info(f"swept: {said}", extra={})

@@ -1,19 +1,30 @@
-"""``pallor-sync``: who this machine is to its server, what is on its shelf, and how a release gets there."""
+"""``pallor-sync``: who this machine is to its server, what is on its shelf, and how releases get there."""
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pallor.enrolment import shown_fingerprint
-from pallor.errors import PallorError
+from pallor.errors import PallorError, Refused
+from pallor.log import configure
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf, ShelfEmpty
 from pallor.settings import explain, load, path, setting
+from sync.alone import alone
 from sync.enrol import enrol, standing
 from sync.identity import read_identity
+from sync.join import AgentSettings, join, live
+from sync.journal import Journal
+from sync.status import told
+
+
+class NoRepository(Refused):
+    """The folder holds nothing that could be imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +32,7 @@ class ShelfSettings:
     """What the commands read from the environment that look after the shelf."""
 
     shelf: Path = setting("PALLOR_SHELF", path, "The folder that holds this machine's releases")
+    state: Path | None = setting("PALLOR_NODE_STATE", path, "What the agent remembers, if there is one", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +70,62 @@ def _whoami(options: argparse.Namespace) -> None:
 
 
 def _status(_options: argparse.Namespace) -> None:
-    release = _shelf().current()
+    settings = load(ShelfSettings, os.environ)
+    shelf = Shelf(settings.shelf)
+    release = shelf.current()
     print(f"{release.release_id}  {release.digest}  {release.manifest.status}  every file as its manifest says")
+    for line in told(shelf, settings.state):
+        print(f"  {line}")
+
+
+def _once(_options: argparse.Namespace) -> None:
+    joined = join(load(AgentSettings, os.environ))
+    _tell(joined.agent.once())
+
+
+def _import(options: argparse.Namespace) -> None:
+    folder = options.folder / "tuf" if (options.folder / "tuf").is_dir() else options.folder
+    if not (folder / "metadata").is_dir():
+        raise NoRepository(
+            "there is no repository in this folder", field="USB_DIR", value=options.folder,
+            remedy="Copy the store's tuf folder, with all that is in it, onto the stick.",
+        )  # fmt: skip
+    joined = join(load(AgentSettings, os.environ), base=f"file://{folder.resolve()}")
+    _tell(joined.agent.once())
+
+
+def _watch(_options: argparse.Namespace) -> None:
+    configure("sync")
+    joined, stop = join(load(AgentSettings, os.environ)), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    live(joined, stop)
+
+
+def _rollback(_options: argparse.Namespace) -> None:
+    joined = join(load(AgentSettings, os.environ))
+    journal = joined.agent.step_back_by_hand()
+    if journal.stepped_back:
+        print(f"{journal.stepped_back.release_id} is taken off, and not tried here again")
+    _tell(journal)
+
+
+def _tell(journal: Journal) -> None:
+    settings = load(AgentSettings, os.environ)
+    for line in told(Shelf(settings.shelf), settings.state):
+        print(line)
+    if journal.stale_since:
+        print("Changes have stopped; what answers goes on answering.")
 
 
 def _put(options: argparse.Namespace) -> None:
     shelf = _shelf()
-    release = shelf.put(options.folder, trusted_digest=options.digest)
-    print(f"{release.release_id} is on the shelf")
+    with alone(shelf.root):
+        release = shelf.put(options.folder, trusted_digest=options.digest)
+        print(f"{release.release_id} is on the shelf")
+        if options.activate:
+            shelf.activate(release.release_id)
     if options.activate:
-        shelf.activate(release.release_id)
         print(f"{release.release_id} is active")
         print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
 
@@ -93,9 +151,9 @@ def _state(options: argparse.Namespace) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-sync",
-        description="Enrol this machine with its server, and keep its shelf of releases. Releases are brought by hand "
-        "and trusted by digest; signed releases that come by themselves are not built yet.",
-        epilog=f"environment:\n{explain(ShelfSettings)}\n{explain(NodeSettings)}",
+        description="Enrol this machine with its server, and keep its shelf of releases: signed ones come by "
+        "themselves (watch), or on a stick (import); one whose digest you trust comes by hand (put).",
+        epilog=f"environment:\n{explain(AgentSettings)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -116,7 +174,18 @@ def _parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="the folder for its key and who it is (default: PALLOR_NODE_STATE)",
         )
-    status = commands.add_parser("status", help="which release is active, after checking each of its files")
+    for name, run, what in (
+        ("once", _once, "look at what is signed, and follow it, once"),
+        ("watch", _watch, "the same again and again, until a signal ends it: for a service"),
+        ("rollback", _rollback, "go back to the previous release now, whatever is signed"),
+    ):
+        commands.add_parser(name, help=what, description=what).set_defaults(run=run)
+    stick = commands.add_parser("import", help="the same from a folder, such as a USB stick's; its rules are the same")
+    stick.add_argument("folder", type=Path, metavar="USB_DIR", help="a copy of the store's tuf folder")
+    stick.set_defaults(run=_import)
+    status = commands.add_parser(
+        "status", help="what answers, after checking each of its files, and what the agent knows"
+    )
     status.set_defaults(run=_status)
     first = commands.add_parser("bootstrap", help="let an empty shelf serve the release that Pallor comes with")
     first.set_defaults(run=_bootstrap)

@@ -2,8 +2,9 @@
 
 <state>/key.pem        Ed25519, made here
 <state>/identity.json  address, name, sites, world, root digest, token
+<state>/root.json      the root metadata of that digest, once it was fetched
 
-Both are for their owner alone (0600) and appear whole or not at all; neither is ever written over.
+The first two are for their owner alone (0600) and appear whole or not at all; neither is ever written over.
 """
 
 import json
@@ -80,6 +81,12 @@ def keep_identity(folder: Path, identity: Identity) -> None:
     """Write down who this node is; raises ``AlreadyEnrolled`` or ``StateUnusable``."""
     if not _write_once(folder / _IDENTITY, json.dumps(asdict(identity), indent=1).encode()):
         raise _already(folder)
+
+
+def keep_root(folder: Path, data: bytes) -> None:
+    """Keep the root metadata whose digest this node was told; in the place of a damaged one, if there is any."""
+    (folder / "root.json").unlink(missing_ok=True)
+    _write_once(folder / "root.json", data)
 
 
 def read_identity(folder: Path) -> Identity:

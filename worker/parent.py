@@ -50,7 +50,7 @@ class Parent:
         )  # fmt: skip
         self._slots = {
             CURRENT: slot(CURRENT, chosen or processes_for(os.cpu_count() or 1), wanted=shelf.current_id),
-            CHALLENGER: slot(CHALLENGER, 1, wanted=shelf.challenger_id),
+            CHALLENGER: slot(CHALLENGER, 1, wanted=partial(shelf.named, CHALLENGER)),
         }
         self._keys = count(1)
         self._suspects: Counter[str] = Counter()  # photos with which in hand a process died, and how often

@@ -390,6 +390,50 @@ workers = Table(  # the last word of each worker about itself
     Column("reported_at", Moment, nullable=False),
 )
 
+channel_files = Table(  # every word of every channel, for ever; the newest is what is signed
+    "channel_files",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("channel", String(32), nullable=False),
+    Column("rollout_id", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),  # start | advance | halt | rollback
+    Column("release_id", String(64), nullable=False),
+    Column("previous_id", String(64)),
+    Column("percent", Float, nullable=False),
+    Column("content", JSON, nullable=False),  # what is signed, but for its expiry
+    Column("reason", Text),
+    Column("evidence", JSON, nullable=False),  # what was known when it was decided
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+    Column("signed_at", Moment),  # when it last was (outbox)
+    Index(None, "channel", "seq"),
+    sqlite_autoincrement=True,
+)
+
+node_reports = Table(  # the newest word of each node, signed by itself
+    "node_reports",
+    metadata,
+    Column("device_id", String(36), ForeignKey("devices.id"), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+node_releases = Table(  # what became of each release on each node
+    "node_releases",
+    metadata,
+    Column("device_id", String(36), ForeignKey("devices.id"), primary_key=True),
+    Column("release_id", String(64), primary_key=True),
+    Column("since", Moment),  # when the node let it answer
+    Column("cases", Integer, nullable=False),
+    Column("counts_at", Moment),  # when it had answered its golden photos, and then long enough
+    Column("failed_at", Moment),  # when that was heard here; by the node's own clock it was ...
+    Column("failed_there_at", Moment),
+    Column("failed_reason", String(32)),
+    Column("failed_said", Text),
+    Index(None, "release_id"),
+)
+
 snapshots = Table(
     "snapshots",
     metadata,

@@ -1,8 +1,9 @@
 """The shelf: releases side by side in a folder, and one atomic link that says which one serves.
 
 <root>/releases/<release_id>/manifest.json, model files, golden/
-<root>/current -> releases/<release_id>
-<root>/challenger -> releases/<release_id>, where one is on trial
+<root>/current    -> releases/<release_id>   what answers
+<root>/previous   -> releases/<release_id>   what to go back to
+<root>/challenger -> releases/<release_id>   what answers beside it, and is not shown
 """
 
 import json
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Self
 
 from pallor.digest import sha256_of_file
+from pallor.durable import sync_folder
 from pallor.errors import Unavailable, Untrusted
 from pallor.ids import new_id
 from pallor.release.manifest import Manifest
 
-# The names a release may have on the shelf.
-CURRENT, CHALLENGER = "current", "challenger"
+CURRENT, PREVIOUS, CHALLENGER = SLOTS = ("current", "previous", "challenger")
 
 
 class ShelfEmpty(Unavailable):
@@ -35,7 +36,10 @@ class ReleaseUnknown(Untrusted):
 
 @dataclass(frozen=True)
 class Release:
-    """A release on disk: its folder and its manifest, every file checked against its digest."""
+    """A release on disk: its folder and its manifest, every file that is there checked against its digest.
+
+    Of its models and engines, a machine may have those alone that fit it.
+    """
 
     folder: Path
     manifest: Manifest
@@ -66,9 +70,15 @@ class Release:
         if trusted_digest is not None and digest != trusted_digest:
             raise ReleaseUnknown(f"{folder.name}: manifest is {digest}, trusted is {trusted_digest}")
         manifest = Manifest.from_json(data)
+        models = 0
         for file in manifest.files:
+            if file.needs and not os.path.lexists(folder / file.path):  # of another kind of machine
+                continue
             if _digest_or_none(folder / file.path) != file.digest:
                 raise ReleaseChanged(f"{manifest.release_id}: {file.path} is missing or is not what the manifest says")
+            models += file.role == "model"
+        if not models and any(file.role == "model" for file in manifest.files):
+            raise ReleaseChanged(f"{manifest.release_id}: every model is missing, such as {manifest.files[0].path}")
         return cls(folder, manifest, digest)
 
 
@@ -81,7 +91,7 @@ class Shelf:
     def put(self, folder: Path, *, trusted_digest: str | None = None) -> Release:
         """Copy a checked release onto the shelf without activating it; the same release twice is one."""
         release = Release.open(folder, trusted_digest=trusted_digest)
-        there = self._folder(release.release_id)
+        there = self.folder_of(release.release_id)
         if there.exists():
             try:
                 return Release.open(there, trusted_digest=release.digest)
@@ -97,25 +107,32 @@ class Shelf:
 
     def activate(self, release_id: str) -> None:
         """Make a release on the shelf the current one: one rename, so a power cut leaves the old or the new."""
-        if not self._folder(release_id).is_dir():
-            raise ReleaseUnknown(f"{release_id} is not on the shelf {self.root}")
-        link = self.root / f".current.{new_id()}"
-        link.symlink_to(Path("releases") / release_id)
-        os.replace(link, self.root / CURRENT)
+        self.let(CURRENT, release_id)
+
+    def let(self, slot: str, release_id: str | None) -> None:
+        """Let a slot name a release on the shelf, or none: one rename."""
+        if release_id is None:
+            (self.root / slot).unlink(missing_ok=True)
+        else:
+            if not self.folder_of(release_id).is_dir():
+                raise ReleaseUnknown(f"{release_id} is not on the shelf {self.root}")
+            link = self.root / f".{slot}.{new_id()}"
+            link.symlink_to(Path("releases") / release_id)
+            os.replace(link, self.root / slot)
+        sync_folder(self.root)
+
+    def named(self, slot: str) -> str | None:
+        """The release that a slot names, None when it is empty; it may be damaged or missing."""
+        try:
+            return os.readlink(self.root / slot).rsplit("/", 1)[-1]
+        except OSError:
+            return None
 
     def current_id(self) -> str:
         """The active release's id, at the cost of one readlink; raises ``ShelfEmpty``."""
-        try:
-            return os.readlink(self.root / CURRENT).rsplit("/", 1)[-1]
-        except OSError as error:
-            raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it") from error
-
-    def challenger_id(self) -> str | None:
-        """The release on trial, whose answers are recorded and never shown; None when there is none."""
-        try:
-            return os.readlink(self.root / CHALLENGER).rsplit("/", 1)[-1]
-        except OSError:
-            return None
+        if (found := self.named(CURRENT)) is None:
+            raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it")
+        return found
 
     def current(self) -> Release:
         """The active release, every file checked; raises ``ShelfEmpty`` or ``Untrusted``."""
@@ -123,9 +140,10 @@ class Shelf:
 
     def open(self, release_id: str) -> Release:
         """A release that lies here, every file checked; raises ``Untrusted``."""
-        return Release.open(self._folder(release_id))
+        return Release.open(self.folder_of(release_id))
 
-    def _folder(self, release_id: str) -> Path:
+    def folder_of(self, release_id: str) -> Path:
+        """Where a release lies, if it is here."""
         return self.root / "releases" / release_id
 
 

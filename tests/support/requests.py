@@ -5,14 +5,15 @@ A route without a request here fails the matrix, so a new one cannot be forgotte
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyotp import TOTP
 from sqlalchemy import update
 
 from backend.access.passwords import hash_password
 from backend.access.roles import DeviceKind, Role
-from backend.db.tables import people
+from backend.db.tables import devices, people
 from backend.services.export_snapshot import export_snapshot
 from backend.services.manage_devices import make_device
 from backend.services.manage_people import add_person
@@ -25,9 +26,12 @@ from pallor.ids import new_id
 from pallor.image.decode import Limits
 from pallor.lab import LabResult, read_hb
 from pallor.snapshot import read_snapshot
+from pallor.store.folder import FolderStore
 from tests.support.api import OWN, Api, repr_digest
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_result_body
 from tests.support.explain import score
+from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
+from tests.support.repository import a_repository
 from tests.support.synthetic import a_good_png
 
 PHOTO = a_good_png(seed=11)
@@ -158,6 +162,32 @@ def _explained(what: str) -> Example:
     return example
 
 
+def _rollout(method: str, path: str, body: dict[str, Any]) -> Example:
+    """On a channel of its own, where a release is on its way."""
+
+    def example(api: Api, _place: Place) -> Request:
+        channel = _fresh_name("channel")
+        a_running_rollout(api.parts.database, api.clock, channel)
+        return method, path.format(channel=channel), {} if method == "GET" else {"json": body}
+
+    return example
+
+
+def _start(api: Api, _place: Place) -> Request:
+    folder = cast(FolderStore, api.parts.store).root
+    if not api.parts.store.has("tuf/metadata/1.root.json"):
+        a_repository(folder, api.clock).release("eye-1", folder.with_name(_fresh_name("eye-1")))
+    return "POST", f"/rollouts/{_fresh_name('channel')}/start", {"json": {"release_id": "eye-1"}}
+
+
+def _node_report(api: Api, _place: Place) -> Request:
+    """Of the node whose token the role `node` has."""
+    with api.parts.database.write() as tx:
+        tx.execute(update(devices).where(devices.c.name == "test-node").values(**key_facts(_NODE_KEY)))
+    report = a_report("test-node", api.clock.now(), sequence=next(_sequences))
+    return "POST", "/node-reports", {"json": {"report": report.to_json(), "signature": sign(report, _NODE_KEY)}}
+
+
 def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
     """About the account of the nurse whose token the role `field` has."""
 
@@ -213,6 +243,14 @@ EXAMPLES: dict[str, Example] = {
     "training.put_same_photo_groups": _same_photos,
     "training.put_candidate": _candidate,
     "training.get_candidates": _get("/candidates"),
+    "rollouts.get_rollout": _rollout("GET", "/rollouts/{channel}", {}),
+    "rollouts.get_history": _rollout("GET", "/rollouts/{channel}/history", {}),
+    "rollouts.post_start": _start,
+    "rollouts.post_advance": _rollout("POST", "/rollouts/{channel}/advance", {"percent": 50}),
+    "rollouts.post_halt": _rollout("POST", "/rollouts/{channel}/halt", {"reason": "a call"}),
+    "rollouts.post_rollback": _rollout("POST", "/rollouts/{channel}/rollback", {"reason": "harm"}),
+    "rollouts.get_nodes": _get("/nodes"),
+    "rollouts.post_node_report": _node_report,
     "doors.get_session": _get("/session"),
     "doors.delete_session": lambda _api, _place: ("DELETE", "/session", {}),
     "doors.put_password": _nurse(
@@ -230,6 +268,8 @@ EXAMPLES: dict[str, Example] = {
 
 _altitudes = iter(range(1, 3000))
 _seeds = iter(range(1000, 10_000))
+_sequences = iter(range(1, 10_000))
+_NODE_KEY = Ed25519PrivateKey.generate()
 
 
 def _fresh() -> int:

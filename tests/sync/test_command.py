@@ -1,12 +1,23 @@
-"""``pallor-sync``: a release comes onto the shelf by hand, trusted by its digest alone."""
+"""``pallor-sync``: a release comes onto the shelf by hand, trusted by its digest, or signed, by itself or by stick."""
 
+import json
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
+from pallor.clock import SystemClock
+from pallor.digest import sha256_of
+from pallor.enrolment import fingerprint_of
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf
 from sync.__main__ import main
+from sync.identity import Identity, keep_identity, own_key
+from tests.support.agents import DESCRIBED
+from tests.support.repository import a_repository
+from tests.support.stack import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -61,3 +72,80 @@ def test_a_release_that_was_damaged_on_the_shelf_is_brought_anew(shelf):
     assert main(["status"]) == 2
     assert main(["put", str(bootstrap_folder()), "--digest", BOOTSTRAP_DIGEST]) == 0
     assert main(["status"]) == 0
+
+
+def test_a_machine_that_is_not_enrolled_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PALLOR_NODE_STATE", str(tmp_path / "state"))
+    assert main(["once"]) == 2
+    assert "not enrolled" in capsys.readouterr().err
+
+
+def test_an_enrolled_machine_takes_a_release_from_a_stick_tells_and_goes_back(enrolled, shelf, tmp_path, capsys):
+    signed = enrolled
+    signed.channel(signed.release("eye-1", tmp_path / "eye-1"))
+    main(["bootstrap"])
+    first = shelf.current_id()
+    assert main(["import", str(tmp_path / "nowhere")]) == 2
+    assert "tuf folder" in capsys.readouterr().err
+    assert main(["import", str(signed.folder)]) == 0
+    assert shelf.current_id() == "eye-1"
+    assert main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "on trial    eye-1" in said
+    assert f"previous    {first}" in said
+    assert main(["rollback"]) == 0
+    assert shelf.current_id() == first
+    assert "eye-1 is taken off" in capsys.readouterr().out
+    assert main(["once"]) == 0
+    assert "release-failed-here" in capsys.readouterr().out
+    assert shelf.current_id() == first
+
+
+def test_a_service_looks_by_itself_and_ends_at_a_signal(enrolled, shelf, tmp_path):
+    enrolled.channel(enrolled.release("eye-1", tmp_path / "eye-1"))
+    main(["bootstrap"])
+    command = [sys.executable, "-m", "sync", "watch"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: shelf.current_id() == "eye-1", "the release came")
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert '"component": "sync"' in said
+
+
+def test_an_agent_is_small_enough_for_a_small_machine(enrolled, tmp_path):
+    enrolled.channel(enrolled.release("eye-1", tmp_path / "eye-1", model=bytes(4_000_000)))
+    done = subprocess.run([sys.executable, "-c", _ALONE], capture_output=True, text=True, check=True)
+    kilobytes = int(done.stdout.splitlines()[-1])
+    assert kilobytes < 60_000
+
+
+# As where the extra `sync` alone is installed: securesystemslib imports whatever it finds of the clouds' libraries.
+_ALONE = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("boto3", "botocore", "azure", "google", "numpy"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked())
+from sync.__main__ import main
+assert main(["once"]) == 0
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.fixture
+def enrolled(tmp_path, monkeypatch):
+    """A repository that this machine trusts, and the stand-in for a worker that finds every release good."""
+    signed = a_repository(tmp_path / "store", SystemClock())
+    state = tmp_path / "state"
+    key = own_key(state)
+    keep_identity(state, Identity(
+        address="http://127.0.0.1:9", device="node-1", sites=("kumasi-1",), world="real",
+        root=sha256_of(signed.root_bytes), fingerprint=fingerprint_of(key.public_key().public_bytes_raw()), token="t",
+    ))  # fmt: skip
+    (tmp_path / "worker.py").write_text(f"print({json.dumps(DESCRIBED)!r})")
+    monkeypatch.setenv("PALLOR_NODE_STATE", str(state))
+    monkeypatch.setenv("PALLOR_REPOSITORY_URL", f"file://{signed.folder}/tuf")
+    monkeypatch.setenv("PALLOR_WORKER_COMMAND", f"{sys.executable} {tmp_path / 'worker.py'}")
+    return signed

@@ -1,0 +1,80 @@
+"""A rollout that does harm is taken back at once, by rule, and what speaks against it is kept with the decision."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from backend.db.engine import Database
+from backend.db.tables import labels, photos, predictions
+from backend.services.derive_label import is_newest
+from backend.services.halt_rules import Why, of_agreement, of_failures, of_shift
+from backend.services.move_rollout import began_at, newest_of_all, roll_back, running
+from backend.services.watch_fleet import progress_of
+from pallor.clock import Clock
+from pallor.release.channel import Channel
+
+log = logging.getLogger(__name__)
+
+_ACTOR = "sweeper"
+_WATCHED_DAYS = 14
+_LOOKED_AT = 2000  # of each release, the newest answers
+
+
+def judge_rollouts(database: Database, clock: Clock) -> int:
+    """Take back what the rules speak against; how many rollouts that was."""
+    with database.read() as connection:
+        found = [(row, why) for row in newest_of_all(connection) if (why := _why(connection, row, clock.now()))]
+    for row, why in found:
+        log.error("a rollout is taken back", extra={"release_id": row.release_id, "code": why.rule, "fault": why.said})
+        reason = f"{why.rule}: {why.said}"
+        roll_back(database, clock, row.channel, reason, by=_ACTOR, evidence={"rule": asdict(why)})
+    return len(found)
+
+
+def what_speaks_against(tx: Connection, row: Row[Any], now: datetime) -> Why | None:
+    """Why a channel's newest word should be taken back, None when nothing speaks against it."""
+    channel, since = Channel.from_json(row.content), began_at(tx, row)
+    if why := of_failures(progress_of(tx, channel, since, now)):
+        return why
+    if channel.previous is None:
+        return None
+    new, old = channel.release.release_id, channel.previous.release_id
+    return of_shift(_scores(tx, new), _scores(tx, old)) or of_agreement(_losses(tx, new), _losses(tx, old))
+
+
+def _why(tx: Connection, row: Row[Any], now: datetime) -> Why | None:
+    going_back = row.kind == "rollback" or row.previous_id is None
+    return None if going_back or not (running(row) or _young(row, now)) else what_speaks_against(tx, row, now)
+
+
+def _young(row: Row[Any], now: datetime) -> bool:
+    """A release that reaches everybody is watched for a while yet."""
+    return bool((now - row.made_at).days < _WATCHED_DAYS)
+
+
+def _scores(tx: Connection, release_id: str) -> Sequence[float]:
+    """The newest probabilities that were shown of a release."""
+    return tx.execute(_shown(select(predictions.c.probability), release_id)).scalars().all()
+
+
+def _losses(tx: Connection, release_id: str) -> Sequence[float]:
+    """Squared distances between what was shown of a release and what the laboratory found."""
+    query = (
+        select(predictions.c.probability, labels.c.record)
+        .join(photos, photos.c.id == predictions.c.photo_id)
+        .join(labels, (labels.c.case_id == photos.c.case_id) & is_newest())
+    )
+    rows = tx.execute(_shown(query, release_id))
+    return [(row.probability - row.record["anaemic"]) ** 2 for row in rows if row.record.get("anaemic") is not None]
+
+
+def _shown(query: Select[Any], release_id: str) -> Select[Any]:
+    return (
+        query.where(predictions.c.release_id == release_id, predictions.c.shown)
+        .order_by(predictions.c.recorded_at.desc())
+        .limit(_LOOKED_AT)
+    )

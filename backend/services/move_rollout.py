@@ -1,0 +1,278 @@
+"""A channel is moved: a rollout begins, reaches more nodes, is halted or taken back; every word is kept for ever.
+
+The words are signed afterwards, by the sweeper, which alone has the keys (``sign_channels``).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from backend.db.engine import Database
+from backend.db.tables import channel_files
+from backend.services.audit import write_audit
+from backend.services.register_release import check_world, register_release
+from backend.services.watch_fleet import known_nodes, progress_of
+from pallor.clock import Clock
+from pallor.errors import Refused
+from pallor.ids import new_id
+from pallor.release.channel import EVERYBODY, Channel, Cohort, Named, is_channel_name, share_for
+from pallor.release.repository.contents import candidate_of, manifest_of, policy_of, releases_of
+from pallor.release.repository.ledger import Repository
+from pallor.release.shelf import Release
+
+STEPS = (1.0, 10.0, 50.0, 100.0)
+_UNSET = datetime(1970, 1, 1, tzinfo=UTC)  # the expiry is set when it is signed
+
+
+class ChannelUnknown(Refused):
+    """Nothing was ever rolled out on this channel."""
+
+
+class ChannelUnfit(Refused):
+    """Not the name of a channel."""
+
+
+class RolloutRunning(Refused):
+    """One rollout at a time on a channel."""
+
+
+class RolloutEnded(Refused):
+    """There is no rollout that could be moved."""
+
+
+class RolloutHalted(Refused):
+    """A halted rollout goes on when somebody says why."""
+
+
+class StepBackward(Refused):
+    """A rollout reaches more nodes, or is taken back."""
+
+
+class NobodyCounts(Refused):
+    """No node has shown yet that the release answers rightly."""
+
+
+class NothingToGoBackTo(Refused):
+    """The first release of a channel has no other behind it."""
+
+
+class ReleaseNotOffered(Refused):
+    """The release was taken back, or lies below the floor."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an administrator wants to roll out."""
+
+    release_id: str
+    percent: float = STEPS[0]
+    cohort: Cohort = Cohort()
+    challenger_id: str | None = None
+    note: str = ""
+
+
+def start_rollout(database: Database, clock: Clock, repository: Repository, channel: str, plan: Plan, *,
+                  by: str) -> int:  # fmt: skip
+    """Let a release that people have signed reach the first nodes; the number of the word.
+
+    Raises:
+        ChannelUnfit, RolloutRunning, StepBackward, ReleaseUnsigned, ReleaseNotOffered, WorldMismatch
+    """
+    if not is_channel_name(channel):
+        raise ChannelUnfit(
+            "not the name of a channel", field="channel", value=channel, remedy="Use lower-case letters, such as main."
+        )
+    _check_percent(plan.percent)
+    named = _offered(database, clock, repository, plan.release_id, by=by)
+    challenger = None if plan.challenger_id is None else _challenger(repository, plan.challenger_id)
+    with database.write() as tx:
+        there = _newest(tx, channel)
+        previous = None if there is None else _settled(there)
+        rollout = new_id()
+        share = share_for(plan.percent, rollout, _names(tx))
+        said = Channel(
+            name=channel, rollout=rollout, kind="start", release=named, previous=previous, share=share,
+            cohort=plan.cohort, expires_at=_UNSET, note=plan.note, approved_by=by, challenger=challenger,
+        )  # fmt: skip
+        return _say(tx, clock, said, plan.percent, evidence={}, reason=plan.note or None, by=by)
+
+
+def advance_rollout(database: Database, clock: Clock, channel: str, percent: float | None, note: str, *,
+                    by: str) -> int:  # fmt: skip
+    """Let a rollout reach more nodes; the next of ``STEPS``, unless said.
+
+    Raises:
+        ChannelUnknown, RolloutEnded, RolloutHalted, StepBackward, NobodyCounts
+    """
+    with database.write() as tx:
+        there = _running(tx, channel)
+        before = Channel.from_json(there.content)
+        if there.kind == "halt" and not note:
+            raise RolloutHalted(
+                f"it was halted: {there.reason}", field="note", value=None,
+                remedy="Say in the note why it may go on, or take it back.",
+            )  # fmt: skip
+        wanted = percent if percent is not None else next((step for step in STEPS if step > there.percent), 100.0)
+        _check_percent(wanted)
+        if wanted < there.percent or (wanted == there.percent and there.kind != "halt"):
+            raise StepBackward(
+                f"it reaches {there.percent:g} % already", field="percent", value=wanted,
+                remedy="Name more than that, or take the rollout back.",
+            )  # fmt: skip
+        progress = progress_of(tx, before, began_at(tx, there), clock.now())
+        if not progress.counts:
+            raise NobodyCounts(
+                "no node has answered its golden photos and then 5 cases, or a day long", field="percent", value=wanted,
+                remedy="See what they say of themselves: pallor-backend rollout status.",
+            )  # fmt: skip
+        share = share_for(wanted, before.rollout, _names(tx))
+        said = replace(before, kind="advance", share=max(share, before.share), note=note, approved_by=by)
+        return _say(tx, clock, said, wanted, evidence=progress.to_json(), reason=note or None, by=by)
+
+
+def halt_rollout(database: Database, clock: Clock, channel: str, reason: str, *, by: str) -> int:
+    """Let no more nodes take it; those that have it keep it. Raises ``ChannelUnknown`` or ``RolloutEnded``."""
+    with database.write() as tx:
+        there = _running(tx, channel)
+        before = Channel.from_json(there.content)
+        progress = progress_of(tx, before, began_at(tx, there), clock.now())
+        said = replace(before, kind="halt", reason=reason, approved_by=by)
+        return _say(tx, clock, said, there.percent, evidence=progress.to_json(), reason=reason, by=by)
+
+
+def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by: str,
+              evidence: dict[str, Any] | None = None) -> int:  # fmt: skip
+    """Let every node of the channel run the previous release again.
+
+    Args:
+        evidence: by which a rule has decided it.
+
+    Raises:
+        ChannelUnknown, NothingToGoBackTo
+    """
+    with database.write() as tx:
+        there = newest_word(tx, channel)
+        before = Channel.from_json(there.content)
+        if before.previous is None or there.kind == "rollback":
+            raise NothingToGoBackTo(
+                "there is no release behind it", field="channel", value=channel,
+                remedy="Roll out another release, or have this one taken back: pallor-release yank.",
+            )  # fmt: skip
+        progress = progress_of(tx, before, began_at(tx, there), clock.now())
+        said = replace(
+            before, kind="rollback", release=before.previous, share=EVERYBODY, cohort=Cohort(), challenger=None,
+            from_release=before.release.release_id, to_release=before.previous.release_id, reason=reason,
+            approved_by=by,
+        )  # fmt: skip
+        known = progress.to_json() | (evidence or {})
+        return _say(tx, clock, said, 100.0, evidence=known, reason=reason, by=by)
+
+
+def running(row: Row[Any]) -> bool:
+    """True while a channel's newest word is of a rollout that does not reach everybody."""
+    return bool(row.kind != "rollback" and row.percent < 100)
+
+
+def newest_word(tx: Connection, channel: str) -> Row[Any]:
+    there = _newest(tx, channel)
+    if there is None:
+        raise ChannelUnknown(
+            "nothing was ever rolled out on this channel", field="channel", value=channel,
+            remedy="Begin: pallor-backend rollout start RELEASE.",
+        )  # fmt: skip
+    return there
+
+
+def newest_of_all(tx: Connection) -> list[Row[Any]]:
+    """The newest word of each channel."""
+    later = channel_files.alias()
+    is_newest = ~select(later.c.seq).where(
+        later.c.channel == channel_files.c.channel, later.c.seq > channel_files.c.seq
+    ).correlate(channel_files).exists()  # fmt: skip
+    return list(tx.execute(select(channel_files).where(is_newest).order_by(channel_files.c.channel)))
+
+
+def began_at(tx: Connection, row: Row[Any]) -> datetime:
+    """When the rollout of a word began."""
+    query = select(channel_files.c.made_at).where(channel_files.c.rollout_id == row.rollout_id)
+    found: datetime = tx.execute(query.order_by(channel_files.c.seq).limit(1)).scalar_one()
+    return found
+
+
+def _offered(database: Database, clock: Clock, repository: Repository, release_id: str, *, by: str) -> Named:
+    """A release as it is signed, known here from now on."""
+    manifest, digest = manifest_of(repository, release_id)
+    policy, number = policy_of(repository), int(releases_of(repository)[release_id].custom["number"])
+    why = policy.reason_against(release_id)
+    if why is not None or number < policy.floor:
+        raise ReleaseNotOffered(
+            f"it was taken back: {why}" if why else f"it is number {number}, and the floor is {policy.floor}",
+            field="release_id", value=release_id, remedy="Roll out another release.",
+        )  # fmt: skip
+    check_world(repository.world, manifest.world, release_id)
+    register_release(database, clock, Release(Path(), manifest, digest), repository.world, by=by)
+    return Named(release_id, digest)
+
+
+def _challenger(repository: Repository, release_id: str) -> Named:
+    return Named(release_id, candidate_of(repository, release_id))
+
+
+def _names(tx: Connection) -> list[str]:
+    return [node.name for node in known_nodes(tx)]
+
+
+def _settled(there: Row[Any]) -> Named:
+    """What the nodes of a channel run before a new rollout begins; raises ``RolloutRunning``."""
+    if running(there):
+        raise RolloutRunning(
+            f"{there.release_id} reaches {there.percent:g} % of this channel", field="channel", value=there.channel,
+            remedy="Advance it to 100 % or take it back first.",
+        )  # fmt: skip
+    return Channel.from_json(there.content).release
+
+
+def _running(tx: Connection, channel: str) -> Row[Any]:
+    there = newest_word(tx, channel)
+    if not running(there):
+        raise RolloutEnded(
+            "no rollout is under way on this channel", field="channel", value=channel,
+            remedy="See: pallor-backend rollout history.",
+        )  # fmt: skip
+    return there
+
+
+def _newest(tx: Connection, channel: str) -> Row[Any] | None:
+    query = select(channel_files).where(channel_files.c.channel == channel).order_by(channel_files.c.seq.desc())
+    return tx.execute(query.limit(1)).first()
+
+
+def _say(tx: Connection, clock: Clock, said: Channel, percent: float, *, evidence: dict[str, Any], reason: str | None,
+         by: str) -> int:  # fmt: skip
+    row = {
+        "channel": said.name,
+        "rollout_id": said.rollout,
+        "kind": said.kind,
+        "release_id": said.release.release_id,
+        "previous_id": said.previous and said.previous.release_id,
+        "percent": percent,
+        "content": said.to_json(),
+        "reason": reason,
+        "evidence": evidence,
+        "made_at": clock.now(),
+        "made_by": by,
+    }
+    seq = tx.execute(channel_files.insert().values(row).returning(channel_files.c.seq)).scalar_one()
+    told = {"release_id": said.release.release_id, "percent": percent, "rollout": said.rollout, "evidence": evidence}
+    write_audit(tx, clock, by, f"rollout.{said.kind}", said.name, new=told, reason=reason)
+    return int(seq)
+
+
+def _check_percent(percent: float) -> None:
+    if not 0 < percent <= 100:
+        raise StepBackward(
+            "a share is more than 0 and at most 100 %", field="percent", value=percent, remedy="Take 1, 10, 50 or 100."
+        )

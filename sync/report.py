@@ -1,0 +1,83 @@
+"""The node's word about itself, signed, and how it reaches the server. A server that is away hears it next time."""
+
+import base64
+import platform
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pallor.digest import sha256_of_file
+from pallor.node_report import EngineWord, NodeReport, Stepped
+from pallor.release.serving import served
+from pallor.release.shelf import CHALLENGER, CURRENT, Shelf
+from sync.identity import Identity
+from sync.journal import Journal
+from sync.server import Server
+
+Send = Callable[[dict[str, Any]], None]
+
+
+def make_report(identity: Identity, journal: Journal, shelf: Shelf, now: datetime) -> NodeReport:
+    """What is to be said now."""
+    release_id = shelf.named(CURRENT)
+    back = journal.stepped_back
+    return NodeReport(
+        device=identity.device,
+        sequence=journal.sequence + 1,
+        sent_at=now,
+        world=identity.world,
+        release_id=release_id,
+        manifest=None if release_id is None else _manifest(shelf, release_id),
+        rollout=journal.rollout,
+        since=journal.since,
+        cases=0 if release_id is None else served(shelf.root, release_id).cases,
+        trial=journal.trial is not None,
+        engine=_engine(journal),
+        challenger=shelf.named(CHALLENGER),
+        stepped_back=None if back is None else Stepped(back.release_id, back.reason, back.said, back.at),
+        stale_since=journal.stale_since,
+        hardware=journal.have,
+        versions={"pallor": version("pallor"), "python": platform.python_version(), "machine": platform.machine()},
+        disk_free_bytes=shutil.disk_usage(shelf.root).free,
+        errors=journal.errors,
+    )
+
+
+def sealed(report: NodeReport, key: Ed25519PrivateKey) -> dict[str, Any]:
+    """The report with the signature that shows whose word it is."""
+    signature = base64.b64encode(key.sign(report.signed_bytes())).decode()
+    return {"report": report.to_json(), "signature": signature}
+
+
+def send_to(identity: Identity) -> Send:
+    """Hand reports to the server; what ``Server.ask`` raises."""
+
+    def send(body: dict[str, Any]) -> None:
+        Server(identity.address).ask("POST", "/node-reports", body, token=identity.token)
+
+    return send
+
+
+def _engine(journal: Journal) -> EngineWord | None:
+    facts = journal.probed
+    if facts is None:
+        return None
+    return EngineWord(
+        flavour=str(facts["flavour"]),
+        version=str(facts["version"]),
+        precision=str(facts["precision"]),
+        model_digest=str(facts["model_digest"]),
+        max_difference=float(facts["max_difference"]),
+        golden=tuple(float(p) for p in facts["golden"]),
+        fallback=facts["fallback"],
+    )
+
+
+def _manifest(shelf: Shelf, release_id: str) -> str | None:
+    path: Path = shelf.folder_of(release_id) / "manifest.json"
+    return sha256_of_file(path) if path.exists() else None
