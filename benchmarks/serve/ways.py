@@ -46,7 +46,11 @@ class Ours:
         self._log = stderr.open("ab")
         environ = plain(bench.environ(_OURS)) | {"PALLOR_LOG_LEVEL": "INFO"}
         self.process = subprocess.Popen(command, env=environ, stderr=self._log)
-        self.warm_up()
+        try:
+            self.warm_up()
+        except BaseException:
+            self.stop()
+            raise
 
     def warm_up(self) -> None:
         """Until every photo was answered once."""
@@ -76,7 +80,11 @@ class Obvious:
             sys.executable, "-m", "celery", "-A", "benchmarks.serve.obvious", "worker", "-Q", "predict", "-l", "ERROR",
         ]  # fmt: skip
         self._process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.timed()
+        try:
+            self.timed()
+        except BaseException:
+            self.stop()
+            raise
 
     def timed(self) -> Timed:
         self._bench.stage(_OBVIOUS)
@@ -98,8 +106,12 @@ class Lit:
         self._process = subprocess.Popen(
             command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        _until(lambda: _answers(f"{self._url}/health"), "LitServe")
-        self.timed()
+        try:
+            _until(lambda: _answers(f"{self._url}/health"), "LitServe")
+            self.timed()
+        except BaseException:  # else it would go on without us
+            self.stop()
+            raise
 
     def timed(self) -> Timed:
         with httpx.Client(base_url=self._url, trust_env=False, timeout=60) as client:
