@@ -356,9 +356,9 @@ def fleet(api):
 
 
 @pytest.fixture
-def signed(api, three_releases, tmp_path):
+def signed(api, three_releases):
     """A repository in the API's own store, with three releases that people have signed."""
-    return three_releases.copy(tmp_path / "store", api.clock)
+    return three_releases.copy(api.parts.store.root, api.clock)
 
 
 @pytest.fixture(scope="module")
