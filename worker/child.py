@@ -23,7 +23,7 @@ from pallor.store.port import ObjectStore
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import MOST_IN_HAND, Intake
-from worker.line import Admitted, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect, Took
+from worker.line import Admitted, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect, Began
 from worker.pipeline import Batch, Pipeline
 from worker.send import Sender
 from worker.serving import Serving, admit
@@ -84,12 +84,13 @@ class _Child:
         self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
         self._app.conf.worker_prefetch_multiplier = MOST_IN_HAND
         self._pipeline = Pipeline(
-            serving, store=store, clock=clock, send=Sender(self._app), ended=self._ended, forgot=self._forgot,
+            serving, store=store, clock=clock, send=Sender(self._app), began=lambda photo_id: line.say(Began(photo_id)),
+            left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
             shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
         )  # fmt: skip
         queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE
         self._queue = queue
-        self._intake = Intake(self._app, queue, self._pipeline, lambda photo_id: line.say(Took(photo_id)))
+        self._intake = Intake(self._app, queue, self._pipeline)
 
     def serve(self, leave: Serve, heard: Any) -> int:
         self._intake.suspect(leave.suspects)
@@ -124,10 +125,9 @@ class _Child:
         self._line.say(Forgot(error.code(), str(error)))
         self._intake.retire()
 
-    def _ended(self, batch: Batch) -> None:
+    def _left(self, batch: Batch) -> None:
         said = [done.said for done in batch.done if done.said is not None]
         refusals = Counter(one.refusal for one in said if one.refusal is not None)
-        self._intake.ended(batch)
         self._line.say(
             Ended(
                 [done.waiting.message.photo_id for done in batch.done], len(said) - refusals.total(), dict(refusals),

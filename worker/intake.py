@@ -26,14 +26,10 @@ _DEADLY = 2  # processes that died with a photo in hand, the second with no othe
 
 
 class Intake:
-    """Takes photos from ``queue``.
+    """Takes photos from ``queue``."""
 
-    Args:
-        took: is told each photo that is in hand from now on.
-    """
-
-    def __init__(self, app: Celery, queue: str, pipeline: Pipeline, took: Callable[[str], None]) -> None:
-        self._queue, self._pipeline, self._took = queue, pipeline, took
+    def __init__(self, app: Celery, queue: str, pipeline: Pipeline) -> None:
+        self._queue, self._pipeline = queue, pipeline
         self._suspects: dict[str, int] = {}
         self._held: deque[Waiting] = deque()
         self._in_hand: set[Waiting] = set()
@@ -74,7 +70,6 @@ class Intake:
             message.requeue()
             return
         self._held.append(Waiting(photo, message))
-        self._took(photo.photo_id)
         self._pass_on()
 
     def _pass_on(self) -> None:

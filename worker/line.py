@@ -30,15 +30,15 @@ class NotAdmitted:
 
 
 @dataclass(frozen=True)
-class Took:
-    """child -> parent: a photo is in its hands from now on."""
+class Began:
+    """child -> parent: a photo is decoded from now on; should this process die before ``Ended``, it may be its fault."""
 
     photo_id: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """child -> parent: photos left its hands. ``refusals``: how many were refused, by code."""
+    """child -> parent: the engine is done with photos. ``refusals``: how many were refused, by code."""
 
     photo_ids: Sequence[str]
     answered: int = 0
@@ -86,10 +86,10 @@ class Retire:
     """parent -> child: take no more, finish what is in hand, end. The end of the line says the same."""
 
 
-Word = Admitted | NotAdmitted | Took | Ended | Golden | Forgot | Serve | Suspect | Check | Retire
+Word = Admitted | NotAdmitted | Began | Ended | Golden | Forgot | Serve | Suspect | Check | Retire
 _KINDS: Mapping[str, type[Word]] = {
     kind.__name__: kind
-    for kind in (Admitted, NotAdmitted, Took, Ended, Golden, Forgot, Serve, Suspect, Check, Retire)
+    for kind in (Admitted, NotAdmitted, Began, Ended, Golden, Forgot, Serve, Suspect, Check, Retire)
 }  # fmt: skip
 
 

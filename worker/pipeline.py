@@ -21,7 +21,7 @@ from pallor.errors import PallorError, Refused, Unavailable, Untrusted
 from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
 from pallor.store.port import ObjectStore
 from worker.engines.port import AnswerImpossible, Answers
-from worker.predict import PhotoChanged, answer, lay_out
+from worker.predict import PhotoChanged, answer, fetch, lay_out
 from worker.selftest import largest_difference
 from worker.send import BrokerAway
 from worker.serving import Serving
@@ -78,6 +78,9 @@ class Pipeline:
 
     Args:
         send: hands an answer to the broker; raises ``BrokerAway``.
+        began: is told each photo that is decoded from now on: until it is in a batch that ``left`` gets, whatever
+            happens to this process may be its fault.
+        left: gets every batch when the engine is done with it.
         ended: gets every batch when its answers are with the broker; called in a thread of the pipeline.
         forgot: called once when the engine no longer answers the golden photos; nothing is answered after that.
         decoders: threads that fetch and decode.
@@ -87,11 +90,12 @@ class Pipeline:
 
     def __init__(
         self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[[RecordPrediction], None],
-        ended: Callable[[Batch], None], forgot: Callable[[PallorError], None], shadow: bool = False,
-        decoders: int = 2, most: int = 32, retry_seconds: float = 1.0,
+        began: Callable[[str], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
+        forgot: Callable[[PallorError], None], shadow: bool = False, decoders: int = 2, most: int = 32,
+        retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
         self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
-        self._send, self._ended, self._forgot = send, ended, forgot
+        self._send, self._began, self._left, self._ended, self._forgot = send, began, left, ended, forgot
         self._most, self._retry_seconds = most, retry_seconds
         self._sound = True
         self._retiring = False
@@ -107,7 +111,7 @@ class Pipeline:
 
     def refuse(self, waiting: Waiting, error: PallorError) -> None:
         """Answer a photo by a code, without a look at it."""
-        self._said.put(Batch([self._refused(waiting, error)]))
+        self._leave(Batch([self._refused(waiting, error)]))
 
     def retire(self) -> None:
         """What cannot be done now is given back instead of being tried again here."""
@@ -128,7 +132,9 @@ class Pipeline:
 
     def _lay_out(self, waiting: Waiting) -> None:
         try:
-            waiting.laid_out = lay_out(waiting.message, spec=self._serving.spec, store=self._store)
+            data = fetch(waiting.message, self._store)
+            self._began(waiting.message.photo_id)
+            waiting.laid_out = lay_out(data, self._serving.spec)
             self._ready.put(waiting)
         except (Refused, PhotoChanged) as error:
             self.refuse(waiting, error)
@@ -136,12 +142,12 @@ class Pipeline:
             self._again(waiting, error)
         except Exception as error:  # a fault of ours: it costs this photo its answer for now, and no other
             log.exception("a photo could not be laid out", extra=_whose(waiting))
-            self._said.put(Batch([Done(waiting, fault=error)]))
+            self._leave(Batch([Done(waiting, fault=error)]))
 
     def _again(self, waiting: Waiting, error: PallorError) -> None:
         final = isinstance(error, MessageUnreadable) or waiting.attempt == RETRIES
         if final or self._retiring:
-            self._said.put(Batch([Done(waiting, fault=error, back=not final)]))
+            self._leave(Batch([Done(waiting, fault=error, back=not final)]))
             return
         told = _whose(waiting) | {"code": error.code(), "fault": error, "attempt": waiting.attempt}
         log.warning("cannot score now", extra=told)
@@ -160,7 +166,11 @@ class Pipeline:
             except Exception:  # whichever photo it was: each by itself
                 done = [self._alone(waiting) for waiting in taken]
             seconds = time.perf_counter() - began
-            self._said.put(Batch(done, [began - waiting.since for waiting in taken], seconds))
+            self._leave(Batch(done, [began - waiting.since for waiting in taken], seconds))
+
+    def _leave(self, batch: Batch) -> None:
+        self._left(batch)
+        self._said.put(batch)
 
     def _take(self) -> list[Waiting]:
         taken = [self._ready.get()]

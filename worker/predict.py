@@ -20,11 +20,11 @@ class PhotoChanged(Untrusted):
     """What lies in the store is not the photo that was accepted."""
 
 
-def lay_out(message: PredictCase, *, spec: PreprocessSpec, store: ObjectStore) -> NDArray[np.uint8]:
-    """Fetch and decode one photo: (S, S, 3), as the model wants it.
+def fetch(message: PredictCase, store: ObjectStore) -> bytes:
+    """The stored photo.
 
     Raises:
-        Refused, PhotoChanged: the photo itself is at fault.
+        PhotoChanged: it is not the one that was accepted.
         Unavailable: it cannot be fetched now; ``ObjectMissing`` among them. A folder that is not mounted must not send
             every patient back to the camera.
         MessageUnreadable: the message names a key that no store can hold.
@@ -35,6 +35,11 @@ def lay_out(message: PredictCase, *, spec: PreprocessSpec, store: ObjectStore) -
         raise MessageUnreadable(f"{PredictCase.NAME}: {error}") from error
     if hex_of(sha256_of(data)) != hex_of(message.stored_sha256):
         raise PhotoChanged(f"{message.object_key} is not {message.stored_sha256}")
+    return data
+
+
+def lay_out(data: bytes, spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """One photo as the model wants it, (S, S, 3); raises ``Refused`` where the photo itself is at fault."""
     # It was within the limits when it came; stored without loss it may be larger.
     return to_input(spec, decode(data, limits=Limits(max_bytes=max(1, len(data)))))
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pallor.prediction import Engine
-from worker.line import Admitted, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Took, Word, from_line, to_line
+from worker.line import Admitted, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Began, Word, from_line, to_line
 from worker.roster import Seat, State
 
 
 @dataclass(eq=False)
 class Process:
-    """One process, and what it said last. ``in_hand``: its photos, and since when (``time.monotonic``).
+    """One process, and what it said last. ``in_hand``: what it decodes and infers, and since when (``time.monotonic``).
 
     ``last_words``: why it does not serve, or no longer.
     """
@@ -102,7 +102,7 @@ class Process:
             self._become(State.RETIRING)
         elif isinstance(word, Golden):
             self.max_difference = word.max_difference
-        elif isinstance(word, Took):
+        elif isinstance(word, Began):
             self.in_hand[word.photo_id] = time.monotonic()
         elif isinstance(word, Ended):
             for photo_id in word.photo_ids:

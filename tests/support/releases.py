@@ -23,14 +23,20 @@ TOLERANCE = 1e-4
 
 
 def a_release(
-    folder: Path, release_id: str = "tiny-1", *, bias: float = 0.0, for_gpus: bytes = b"", **manifest: Any
+    folder: Path,
+    release_id: str = "tiny-1",
+    *,
+    bias: float = 0.0,
+    trap: int | None = None,
+    for_gpus: bytes = b"",
+    **manifest: Any,
 ) -> Release:
     """Write a valid release into ``folder`` and open it; releases with another ``bias`` answer otherwise.
 
     ``for_gpus`` is a second model, for them. ``manifest`` overrides fields of the manifest, such as ``world`` or
     ``tolerance``.
     """
-    model = a_graph(bias=bias)
+    model = a_graph(bias=bias, trap=trap)
     (folder / "golden").mkdir(parents=True)
     (folder / "model.onnx").write_bytes(model)
     photos = {f"golden/{shade}.png": encode(plain_photo(shade)) for shade in (60, 120, 200)}
@@ -76,7 +82,9 @@ def plain_photo(green: int, side: int = 48) -> Photo:
     return Photo(np.full((side, side, 3), (200, green, 120), np.uint8), np.ones((side, side), bool))
 
 
-def a_graph(*, bias: float = 0.0, size: int = SIZE, batch: int | str = "N", cam_name: str = "cam") -> bytes:
+def a_graph(
+    *, bias: float = 0.0, trap: int | None = None, size: int = SIZE, batch: int | str = "N", cam_name: str = "cam"
+) -> bytes:
     """A graph that follows the contract and answers by the share of green; the arguments break it on purpose."""
     weights = {
         "scale": np.array(1 / 255, np.float32),
@@ -100,6 +108,9 @@ def a_graph(*, bias: float = 0.0, size: int = SIZE, batch: int | str = "N", cam_
         helper.make_node("MatMul", ["colour", "lift"], ["embedding"]),
     ]
     weights["both"] = np.array([2, 3], np.int64)
+    if trap is not None:
+        nodes, more = _with_trap(nodes, trap)
+        weights |= more
     graph = helper.make_graph(
         nodes,
         "toy",
@@ -114,6 +125,45 @@ def a_graph(*, bias: float = 0.0, size: int = SIZE, batch: int | str = "N", cam_
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _with_trap(nodes: list[Any], green: int) -> tuple[list[Any], dict[str, Any]]:
+    """The same graph, but a batch with a photo of this green never ends: it counts to a million millions first."""
+    weights = {
+        "trap": np.array(green, np.float32), "every": np.array([0, 1, 2], np.int64), "start": np.array(0, np.int64),
+        "many": np.array(10**12, np.int64), "go": np.array(True), "one": np.array(1, np.int64),
+        "second": np.array(1, np.int64), "no": np.array(0, np.float32),
+    }  # fmt: skip
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["running"], ["running_on"]),
+            helper.make_node("Add", ["count", "one"], ["counted"]),
+        ],
+        "count",
+        [
+            helper.make_tensor_value_info("at", TensorProto.INT64, []),
+            helper.make_tensor_value_info("running", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("count", TensorProto.INT64, []),
+        ],
+        [
+            helper.make_tensor_value_info("running_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("counted", TensorProto.INT64, []),
+        ],
+    )
+    before = [
+        helper.make_node("Gather", ["float", "second"], ["green"], axis=3),
+        helper.make_node("Equal", ["green", "trap"], ["trapped"]),
+        helper.make_node("Cast", ["trapped"], ["trapped_one"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["trapped_one", "every"], ["any"], keepdims=0),
+        helper.make_node("Mul", ["any", "many"], ["rounds"]),
+        helper.make_node("Loop", ["rounds", "go", "start"], ["counts"], body=body),
+        helper.make_node("Cast", ["counts"], ["counts_float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["counts_float", "no"], ["nothing"]),
+        helper.make_node("Add", ["unit_free", "nothing"], ["unit"]),
+    ]
+    head, rest = nodes[:2], nodes[2:]
+    head[1] = helper.make_node("Mul", ["float", "scale"], ["unit_free"])
+    return [*head, *before, *rest], weights
 
 
 def _probability(engine: OnnxEngine, photo: Photo) -> float:

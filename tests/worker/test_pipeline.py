@@ -152,6 +152,16 @@ def test_an_engine_that_forgets_the_golden_photos_answers_nobody(bench: "Bench")
         bench.pipeline.check()
 
 
+def test_only_what_is_decoded_and_inferred_may_be_a_photos_fault(bench: "Bench") -> None:
+    missing, good = bench.message(b"never stored"), bench.stored(encode(plain_photo(90)))
+    bench.all_of([bench.put(missing), bench.put(good)])
+    assert bench.began == [good.photo_id]
+    assert {done.waiting.message.photo_id for batch in bench.left for done in batch.done} == {
+        missing.photo_id,
+        good.photo_id,
+    }
+
+
 def test_an_answer_is_held_until_the_broker_takes_it(bench: "Bench") -> None:
     bench.refusals_of_the_broker = 1
     message = bench.stored(encode(plain_photo(90)))
@@ -216,9 +226,12 @@ class Bench:
         self.real = load_engine(self.serving.release)
         self.engine.sizes.clear()
         self.forgotten: list[PallorError] = []
+        self.began: list[str] = []
+        self.left: list[Batch] = []
         self.refusals_of_the_broker = 0
         self.pipeline = Pipeline(
-            self.serving, store=self.store, clock=At(), send=self._send, ended=self._ended,
+            self.serving, store=self.store, clock=At(), send=self._send, began=self.began.append, left=self.left.append,
+            ended=self._ended,
             forgot=self.forgotten.append, decoders=2, most=8, retry_seconds=0.001,
         )  # fmt: skip
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()

@@ -131,18 +131,13 @@ def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(cl
 
 
 def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: "Clinic") -> None:
-    """Two processes are killed while they hold it: the second time it is alone in hand, the third nobody tries it."""
+    """The engine never comes back from it: two processes are killed, the second with no other photo in hand."""
+    clinic.activate("tiny-2", trap=77)
     clinic.restart(photo_seconds=1)
-    deadly, pipe = clinic.held_photo()
-    others = [clinic.stored(60 + number) for number in range(5)]
-    sent = [clinic.send(other) for other in others] + [clinic.send(deadly)]
+    sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62, 77, 63, 64)]
     answers = clinic.answers(sent, seconds=3 * A_WHILE)
-    assert {photo_id: answers[photo_id].refusal for photo_id in sent} == {
-        **dict.fromkeys(sent[:-1]),
-        deadly.photo_id: "photo-stops-worker",
-    }
+    assert [answers[photo_id].refusal for photo_id in sent] == [None, None, None, "photo-stops-worker", None, None]
     assert clinic.log.read_text().count("sat over a photo for too long") == 2
-    pipe.unlink()
     good = clinic.send(clinic.stored(99))
     assert clinic.answers([good])[good].prediction is not None
 
@@ -237,8 +232,10 @@ class Clinic:
         self.activate("tiny-1")
         self._arrived: list[tuple[str, dict[str, Any]]] = []
 
-    def activate(self, release_id: str, *, bias: float = 0.0, harm: bool = False) -> None:
-        self._lay(release_id, bias)
+    def activate(
+        self, release_id: str, *, bias: float = 0.0, trap: int | None = None, harm: bool = False
+    ) -> None:  # fmt: skip
+        self._lay(release_id, bias, trap)
         if harm:
             (self.shelf.root / "releases" / release_id / "model.onnx").write_bytes(b"harmed")
         self.shelf.activate(release_id)
@@ -250,9 +247,9 @@ class Clinic:
             self._lay(release_id, bias)
             link.symlink_to(Path("releases") / release_id)
 
-    def _lay(self, release_id: str, bias: float) -> None:
+    def _lay(self, release_id: str, bias: float, trap: int | None = None) -> None:
         if not (self.folder / release_id).exists():
-            self.shelf.put(a_release(self.folder / release_id, release_id, bias=bias).folder)
+            self.shelf.put(a_release(self.folder / release_id, release_id, bias=bias, trap=trap).folder)
 
     def restart(self, *, photo_seconds: float = 60, metrics: bool = False) -> None:
         self.kill()
