@@ -23,7 +23,7 @@ from pallor.store.port import ObjectStore
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import MOST_IN_HAND, Intake
-from worker.line import Admitted, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect, Began
+from worker.line import Admitted, Began, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect
 from worker.pipeline import Batch, Pipeline
 from worker.send import Sender
 from worker.serving import Serving, admit

@@ -31,7 +31,7 @@ class NotAdmitted:
 
 @dataclass(frozen=True)
 class Began:
-    """child -> parent: a photo is decoded from now on; should this process die before ``Ended``, it may be its fault."""
+    """child -> parent: a photo is decoded from now on; a death of this process before ``Ended`` may be its fault."""
 
     photo_id: str
 

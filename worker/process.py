@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from pallor.prediction import Engine
-from worker.line import Admitted, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Began, Word, from_line, to_line
+from worker.line import Admitted, Began, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Word, from_line, to_line
 from worker.roster import Seat, State
 
 

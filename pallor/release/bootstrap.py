@@ -6,7 +6,7 @@ source as well.
 
 from pathlib import Path
 
-BOOTSTRAP_DIGEST = "sha256:392b08dbad01579fff400a302b7220f4288a581cdce17bd94907349611cbcd18"
+BOOTSTRAP_DIGEST = "sha256:c3ba502b47fe63941bfbf637aa23e48b1c996c71b10edd76db4f3a1737e931cc"
 
 
 def bootstrap_folder() -> Path:
