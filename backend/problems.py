@@ -25,13 +25,13 @@ from backend.auth import (
     TokenMissing,
     TokenUnknown,
 )
+from backend.services.channel_words import ChannelUnknown
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
 from backend.services.move_rollout import (
-    ChannelUnknown,
     NobodyCounts,
     NothingToGoBackTo,
     ReleaseNotOffered,

@@ -28,9 +28,10 @@ from backend.access.roles import DeviceKind
 from backend.db.engine import Database
 from backend.db.migrate import migrate
 from backend.db.tables import metadata
+from backend.services.channel_words import newest_of_all
 from backend.services.manage_devices import make_device
 from backend.services.manage_sites import put_site
-from backend.services.move_rollout import Plan, newest_of_all, start_rollout
+from backend.services.move_rollout import Plan, start_rollout
 from backend.services.receive_node_report import receive_node_report
 from backend.services.set_world import set_world
 from backend.services.sign_channels import Signing, sign_newest

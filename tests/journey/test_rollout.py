@@ -10,10 +10,11 @@ import pytest
 
 from backend.access.roles import DeviceKind
 from backend.db.engine import Database
+from backend.services.channel_words import newest_word
 from backend.services.enrol_device import make_code
 from backend.services.manage_devices import confirm_device
 from backend.services.manage_sites import put_site
-from backend.services.move_rollout import Plan, advance_rollout, newest_word, roll_back, start_rollout
+from backend.services.move_rollout import Plan, advance_rollout, roll_back, start_rollout
 from backend.services.read_rollouts import show_rollout
 from backend.services.sign_channels import Signing, sign_newest
 from backend.sweeper import move_rollouts
