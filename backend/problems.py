@@ -26,6 +26,7 @@ from backend.auth import (
     TokenUnknown,
 )
 from backend.services.answer_to_explain import NotScored, ValueNotIn
+from backend.services.channel_words import ChannelUnknown
 from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
@@ -33,7 +34,6 @@ from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, 
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
 from backend.services.move_rollout import (
-    ChannelUnknown,
     NobodyCounts,
     NothingToGoBackTo,
     ReleaseNotOffered,

@@ -22,8 +22,7 @@ from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
 from pallor.clock import Clock
 from pallor.digest import canonical_json
-from pallor.errors import Unavailable
-from pallor.release.repository.ledger import SignaturesMissing
+from pallor.errors import PallorError, Unavailable
 from pallor.store.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -97,14 +96,25 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
                 _tell(keep_house(database, clock, label_table))
                 kept_at = clock.now()
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued))
-            if signing is not None:
-                moved = move_rollouts(database, clock, signing)
-                _tell(moved)
-                if moved.signed or looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK:
-                    sign_newest(signing)
-                    looked_at = clock.now()
-        except (Unavailable, SignaturesMissing) as error:
+        except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
+        if signing is not None:
+            looked_at = _look_after_rollouts(database, clock, signing, looked_at)
+
+
+def _look_after_rollouts(
+    database: Database, clock: Clock, signing: Signing, looked_at: datetime | None
+) -> datetime | None:
+    """Move rollouts, and now and then sign what is newest; when that last was. Labels wait for none of it."""
+    try:
+        moved = move_rollouts(database, clock, signing)
+        _tell(moved)
+        if moved.signed or looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK:
+            sign_newest(signing)
+            return clock.now()
+    except PallorError as error:
+        log.warning("rollouts are not looked after", extra={"code": error.code(), "fault": str(error)})
+    return looked_at
 
 
 def move_rollouts(database: Database, clock: Clock, signing: Signing) -> Moved:

@@ -1,1 +1,1 @@
-"""Brings releases to this machine. So far by hand, by digest; signed releases and rollouts are to come."""
+"""Brings releases to this machine: signed ones by themselves, step by step, and back when they do harm."""

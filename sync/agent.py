@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,6 +31,8 @@ from sync.report import Send, make_report, sealed
 from sync.rollout import Meant, meant
 from sync.trust import MetadataExpired, Offered, Trust
 from sync.watch import Verdict
+
+_STALE_AFTER = timedelta(days=14)  # what is signed daily is good for so long
 
 
 class DiskTrouble(Unavailable):
@@ -137,11 +140,13 @@ class Agent:
             if trust.world != machine.identity.world:
                 raise WorldDiffers(f"this repository is of the {trust.world} world, this node of the other")
             policy, channel = trust.policy(), trust.channel(machine.channel)
-        except MetadataExpired:
-            self._memory.change(stale_since=self._memory.journal.stale_since or clock.now())
+        except (MetadataExpired, Unavailable) as error:
+            seen = self._memory.journal.looked_at
+            if isinstance(error, MetadataExpired) or (seen is not None and clock.now() - seen > _STALE_AFTER):
+                self._memory.change(stale_since=self._memory.journal.stale_since or clock.now())
             raise
         check_policy(policy, self._node())
-        self._memory.change(policy_floor=policy.floor, stale_since=None)
+        self._memory.change(policy_floor=policy.floor, stale_since=None, looked_at=clock.now())
         return Said(trust, policy, channel)
 
     def _follow(self, said: Said) -> None:

@@ -4,6 +4,8 @@ import logging
 import random
 import shlex
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from pallor.digest import sha256_of
 from pallor.release.shelf import Shelf
 from pallor.settings import number, path, setting, text, url, whole
 from sync.agent import Agent, Machine
+from sync.alone import AnotherAgent
 from sync.fetch import Line, Pace
 from sync.identity import Identity, keep_root, own_key, read_identity
 from sync.probe import by_command
@@ -85,16 +88,32 @@ def join(settings: AgentSettings, *, base: str | None = None) -> Joined:
 
 
 def live(joined: Joined, stop: threading.Event) -> None:
-    """Look, and look again, until told to stop; glance at the worker in between."""
-    failures, said = 0, ()  # type: tuple[int, tuple[str, ...]]
+    """Look, and look again, until told to stop; glance at the worker in between.
+
+    Raises:
+        AnotherAgent: at the start, when one works here already.
+    """
     poll = timedelta(seconds=joined.settings.poll_seconds)
+    failures, said = 0, joined.agent.once().errors
     while not stop.is_set():
-        errors = joined.agent.once().errors
-        failures, said = failures + 1 if errors != said else 0, errors
         left = pause_after(poll, failures, joined.chance.random()).total_seconds()
         while left > 0 and not stop.wait(min(left, _GLANCE_SECONDS)):
             left -= _GLANCE_SECONDS
-            joined.agent.glance()
+            with _unless_another_works():
+                joined.agent.glance()
+        if not stop.is_set():
+            with _unless_another_works():
+                errors = joined.agent.once().errors
+                failures, said = failures + 1 if errors != said else 0, errors
+
+
+@contextmanager
+def _unless_another_works() -> Iterator[None]:
+    """Somebody at the machine may run a command of their own: it is this one's turn again soon."""
+    try:
+        yield
+    except AnotherAgent as error:
+        log.info("not now", extra={"code": error.code()})
 
 
 def _root(state: Path, identity: Identity, line: Line) -> bytes:

@@ -19,6 +19,7 @@ from sync.clock import Floor
 
 _FILE = "journal.json"
 _MOST_ERRORS = 5
+_MOMENTS = ("since", "looked_at", "stale_since")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,6 +52,7 @@ class Journal:
         have: what of a release's files this machine can use, as the last probe found it.
         probed: what the probe said of the release that answers.
         crashes: when workers crashed, of late; ``crashed``: how many crashes were seen of the release that answers.
+        looked_at: when what is signed was last seen, and was good.
         errors: the newest ones, in words.
         sequence: of the last report.
     """
@@ -67,6 +69,7 @@ class Journal:
     since: datetime | None = None
     crashes: tuple[datetime, ...] = ()
     crashed: int = 0
+    looked_at: datetime | None = None
     stale_since: datetime | None = None
     errors: tuple[str, ...] = ()
     sequence: int = 0
@@ -84,7 +87,7 @@ class Journal:
         """Read a journal back; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         fields = dict(data)
         trial, back, floor = fields["trial"], fields["stepped_back"], fields["floor"]
-        moments = {name: None if fields[name] is None else parse_utc(fields[name]) for name in ("stale_since", "since")}
+        moments = {name: None if fields[name] is None else parse_utc(fields[name]) for name in _MOMENTS}
         return cls(
             **{
                 **fields,

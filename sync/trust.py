@@ -25,7 +25,7 @@ from pallor.release.manifest import Manifest
 from pallor.release.places import METADATA, POLICY, TARGETS, candidate_target, channel_target, release_target
 from pallor.release.policy import Policy
 from sync.clock import FloorClock, set_time
-from sync.fetch import FileMissing, Line, MetadataFetcher, RepositoryAway, RetrievalSlow
+from sync.fetch import Line, MetadataFetcher, RepositoryAway, RetrievalSlow
 
 _LIMITS = UpdaterConfig(
     max_root_rotations=64, max_delegations=8, root_max_length=64_000, timestamp_max_length=8_000,
@@ -178,18 +178,19 @@ class Trust:
         sync_folder(self._folder / "metadata")
 
 
-def fetch_root(line: Line, digest: str) -> bytes:
-    """The root metadata of this digest; raises ``RootUnknown``, ``RepositoryAway``."""
+def fetch_root(line: Line, digest: str, *, limit_seconds: float = 60) -> bytes:
+    """The root metadata of this digest.
+
+    Raises:
+        RootUnknown, MetadataEndless, RetrievalSlow, RepositoryAway
+    """
+    fetcher = MetadataFetcher(line, limit_seconds=limit_seconds)
     for version in range(1, _MOST_ROOTS):
-        try:
-            with line.open(f"{METADATA}/{version}.root.json") as body:
-                data = b""
-                for piece in body.pieces:
-                    data += piece
-                    if len(data) > _LIMITS.root_max_length:
-                        raise MetadataEndless(f"{version}.root.json does not end")
-        except FileMissing:
-            break
+        with _named():
+            try:
+                data = fetcher.download_bytes(f"{line.base}/{METADATA}/{version}.root.json", _LIMITS.root_max_length)
+            except tuf_errors.DownloadHTTPError:
+                break
         if sha256_of(data) == digest:
             return data
     raise RootUnknown(f"{line.base} is another repository: it has no root with the digest that this node trusts")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,10 @@ from sqlalchemy import Connection, Row, Select, select
 
 from backend.db.engine import Database
 from backend.db.tables import labels, photos, predictions
+from backend.services.channel_words import began_at, newest_of_all, running
 from backend.services.derive_label import is_newest
 from backend.services.halt_rules import Why, of_agreement, of_failures, of_shift
-from backend.services.move_rollout import began_at, newest_of_all, roll_back, running
+from backend.services.move_rollout import NothingToGoBackTo, roll_back
 from backend.services.watch_fleet import progress_of
 from pallor.clock import Clock
 from pallor.release.channel import Channel
@@ -31,7 +33,8 @@ def judge_rollouts(database: Database, clock: Clock) -> int:
     for row, why in found:
         log.error("a rollout is taken back", extra={"release_id": row.release_id, "code": why.rule, "fault": why.said})
         reason = f"{why.rule}: {why.said}"
-        roll_back(database, clock, row.channel, reason, by=_ACTOR, evidence={"rule": asdict(why)})
+        with suppress(NothingToGoBackTo):  # somebody was quicker
+            roll_back(database, clock, row.channel, reason, by=_ACTOR, evidence={"rule": asdict(why)})
     return len(found)
 
 

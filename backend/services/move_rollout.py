@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from backend.db.engine import Database
-from backend.db.tables import channel_files
-from backend.services.audit import write_audit
+from backend.services.channel_words import began_at, find_newest, newest_word, running, say
 from backend.services.register_release import check_world, register_release
 from backend.services.watch_fleet import known_nodes, progress_of
 from pallor.clock import Clock
@@ -25,10 +24,6 @@ from pallor.release.shelf import Release
 
 STEPS = (1.0, 10.0, 50.0, 100.0)
 _UNSET = datetime(1970, 1, 1, tzinfo=UTC)  # the expiry is set when it is signed
-
-
-class ChannelUnknown(Refused):
-    """Nothing was ever rolled out on this channel."""
 
 
 class ChannelUnfit(Refused):
@@ -89,7 +84,7 @@ def start_rollout(database: Database, clock: Clock, repository: Repository, chan
     named = _offered(database, clock, repository, plan.release_id, by=by)
     challenger = None if plan.challenger_id is None else _challenger(repository, plan.challenger_id)
     with database.write() as tx:
-        there = _newest(tx, channel)
+        there = find_newest(tx, channel)
         previous = None if there is None else _settled(there)
         rollout = new_id()
         share = share_for(plan.percent, rollout, _names(tx))
@@ -97,7 +92,7 @@ def start_rollout(database: Database, clock: Clock, repository: Repository, chan
             name=channel, rollout=rollout, kind="start", release=named, previous=previous, share=share,
             cohort=plan.cohort, expires_at=_UNSET, note=plan.note, approved_by=by, challenger=challenger,
         )  # fmt: skip
-        return _say(tx, clock, said, plan.percent, evidence={}, reason=plan.note or None, by=by)
+        return say(tx, clock, said, plan.percent, evidence={}, reason=plan.note or None, by=by)
 
 
 def advance_rollout(database: Database, clock: Clock, channel: str, percent: float | None, note: str, *,
@@ -130,7 +125,7 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
             )  # fmt: skip
         share = share_for(wanted, before.rollout, _names(tx))
         said = replace(before, kind="advance", share=max(share, before.share), note=note, approved_by=by)
-        return _say(tx, clock, said, wanted, evidence=progress.to_json(), reason=note or None, by=by)
+        return say(tx, clock, said, wanted, evidence=progress.to_json(), reason=note or None, by=by)
 
 
 def halt_rollout(database: Database, clock: Clock, channel: str, reason: str, *, by: str) -> int:
@@ -140,7 +135,7 @@ def halt_rollout(database: Database, clock: Clock, channel: str, reason: str, *,
         before = Channel.from_json(there.content)
         progress = progress_of(tx, before, began_at(tx, there), clock.now())
         said = replace(before, kind="halt", reason=reason, approved_by=by)
-        return _say(tx, clock, said, there.percent, evidence=progress.to_json(), reason=reason, by=by)
+        return say(tx, clock, said, there.percent, evidence=progress.to_json(), reason=reason, by=by)
 
 
 def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by: str,
@@ -168,38 +163,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
             approved_by=by,
         )  # fmt: skip
         known = progress.to_json() | (evidence or {})
-        return _say(tx, clock, said, 100.0, evidence=known, reason=reason, by=by)
-
-
-def running(row: Row[Any]) -> bool:
-    """True while a channel's newest word is of a rollout that does not reach everybody."""
-    return bool(row.kind != "rollback" and row.percent < 100)
-
-
-def newest_word(tx: Connection, channel: str) -> Row[Any]:
-    there = _newest(tx, channel)
-    if there is None:
-        raise ChannelUnknown(
-            "nothing was ever rolled out on this channel", field="channel", value=channel,
-            remedy="Begin: pallor-backend rollout start RELEASE.",
-        )  # fmt: skip
-    return there
-
-
-def newest_of_all(tx: Connection) -> list[Row[Any]]:
-    """The newest word of each channel."""
-    later = channel_files.alias()
-    is_newest = ~select(later.c.seq).where(
-        later.c.channel == channel_files.c.channel, later.c.seq > channel_files.c.seq
-    ).correlate(channel_files).exists()  # fmt: skip
-    return list(tx.execute(select(channel_files).where(is_newest).order_by(channel_files.c.channel)))
-
-
-def began_at(tx: Connection, row: Row[Any]) -> datetime:
-    """When the rollout of a word began."""
-    query = select(channel_files.c.made_at).where(channel_files.c.rollout_id == row.rollout_id)
-    found: datetime = tx.execute(query.order_by(channel_files.c.seq).limit(1)).scalar_one()
-    return found
+        return say(tx, clock, said, 100.0, evidence=known, reason=reason, by=by)
 
 
 def _offered(database: Database, clock: Clock, repository: Repository, release_id: str, *, by: str) -> Named:
@@ -243,32 +207,6 @@ def _running(tx: Connection, channel: str) -> Row[Any]:
             remedy="See: pallor-backend rollout history.",
         )  # fmt: skip
     return there
-
-
-def _newest(tx: Connection, channel: str) -> Row[Any] | None:
-    query = select(channel_files).where(channel_files.c.channel == channel).order_by(channel_files.c.seq.desc())
-    return tx.execute(query.limit(1)).first()
-
-
-def _say(tx: Connection, clock: Clock, said: Channel, percent: float, *, evidence: dict[str, Any], reason: str | None,
-         by: str) -> int:  # fmt: skip
-    row = {
-        "channel": said.name,
-        "rollout_id": said.rollout,
-        "kind": said.kind,
-        "release_id": said.release.release_id,
-        "previous_id": said.previous and said.previous.release_id,
-        "percent": percent,
-        "content": said.to_json(),
-        "reason": reason,
-        "evidence": evidence,
-        "made_at": clock.now(),
-        "made_by": by,
-    }
-    seq = tx.execute(channel_files.insert().values(row).returning(channel_files.c.seq)).scalar_one()
-    told = {"release_id": said.release.release_id, "percent": percent, "rollout": said.rollout, "evidence": evidence}
-    write_audit(tx, clock, by, f"rollout.{said.kind}", said.name, new=told, reason=reason)
-    return int(seq)
 
 
 def _check_percent(percent: float) -> None:

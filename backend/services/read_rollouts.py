@@ -6,8 +6,8 @@ from sqlalchemy import Row, select
 
 from backend.db.engine import Database
 from backend.db.tables import channel_files
+from backend.services.channel_words import began_at, newest_word, running
 from backend.services.judge_rollouts import what_speaks_against
-from backend.services.move_rollout import began_at, newest_word, running
 from backend.services.watch_fleet import KnownNode, Progress, known_nodes, progress_of
 from pallor.clock import Clock
 from pallor.release.channel import Channel

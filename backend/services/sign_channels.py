@@ -12,7 +12,7 @@ from sqlalchemy import Row, update
 
 from backend.db.engine import Database
 from backend.db.tables import channel_files
-from backend.services.move_rollout import newest_of_all
+from backend.services.channel_words import newest_of_all
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.release.channel import Channel

@@ -15,6 +15,7 @@ WITHOUT = {
     "pallor.case": ("numpy", "PIL", "boto3", "flask", "celery"),
     "pallor.advice": ("numpy", "PIL", "boto3", "flask", "celery"),
     "pallor.release.shelf": ("numpy", "PIL", "boto3", "flask", "celery"),
+    "pallor.release.__main__": ("numpy", "PIL", "boto3", "flask", "sqlalchemy", "celery", "torch", "onnxruntime"),
     "pallor.store": ("numpy", "PIL", "boto3", "flask", "celery"),
     "pallor.messages": ("numpy", "PIL", "celery"),
     "pallor.image.decode": ("torch", "onnxruntime", "flask", "celery", "scipy"),

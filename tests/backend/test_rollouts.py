@@ -11,9 +11,9 @@ from sqlalchemy import update
 from backend.__main__ import main
 from backend.db.tables import devices, metadata
 from backend.services.audit import export_audit
+from backend.services.channel_words import newest_word
 from backend.services.halt_rules import of_agreement, of_failures, of_shift
 from backend.services.judge_rollouts import judge_rollouts
-from backend.services.move_rollout import newest_word
 from backend.services.receive_node_report import ReportNotSigned, ReportOfAnother, ReportOld, receive_node_report
 from backend.services.sign_channels import OnlineKeysMissing, Signing, online_keys, sign_channels, sign_newest
 from backend.services.watch_fleet import Progress

@@ -8,8 +8,9 @@ import pytest
 
 from pallor.errors import Untrusted
 from pallor.release.manifest import ManifestUnreadable
-from pallor.release.shelf import Release, ReleaseChanged, ReleaseUnknown, Shelf, ShelfEmpty
+from pallor.release.shelf import CURRENT, PREVIOUS, Release, ReleaseChanged, ReleaseUnknown, Shelf, ShelfEmpty
 from tests.support.releases import a_release
+from tests.support.repository import a_small_release
 
 
 def test_a_release_is_put_activated_and_read_back(tmp_path: Path, shelf: Shelf) -> None:
@@ -58,6 +59,27 @@ def test_a_release_with_a_file_that_is_not_what_the_manifest_says_is_never_opene
         file.mkdir()
     with pytest.raises(ReleaseChanged, match=path):
         Release.open(made.folder)
+
+
+def test_a_model_for_another_kind_of_machine_may_be_missing_but_not_all_of_them(tmp_path: Path) -> None:
+    a_small_release(tmp_path / "made", "two-models")
+    (tmp_path / "made" / "fp16.onnx").unlink()
+    assert Release.open(tmp_path / "made").release_id == "two-models"
+    (tmp_path / "made" / "int8.onnx").unlink()
+    with pytest.raises(ReleaseChanged, match="every model is missing"):
+        Release.open(tmp_path / "made")
+
+
+def test_a_slot_names_one_release_or_none(tmp_path: Path, shelf: Shelf) -> None:
+    shelf.put(a_release(tmp_path / "made").folder)
+    assert shelf.named(PREVIOUS) is None
+    shelf.let(PREVIOUS, "tiny-1")
+    assert (shelf.named(PREVIOUS), shelf.named(CURRENT)) == ("tiny-1", None)
+    shelf.let(PREVIOUS, None)
+    shelf.let(PREVIOUS, None)
+    assert shelf.named(PREVIOUS) is None
+    with pytest.raises(ReleaseUnknown):
+        shelf.let(PREVIOUS, "nowhere")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00"])

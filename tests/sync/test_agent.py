@@ -283,6 +283,16 @@ def test_what_has_expired_stops_changes_and_never_serving(place, node, clock):
     assert (node.serves, read_journal(node.machine.state).stale_since) == ("eye-1", None)
 
 
+def test_a_node_that_hears_nothing_for_long_says_since_when_it_is_stale(place, node, clock):
+    place.roll_out("eye-1")
+    node.once()
+    clock.move(days=13)
+    assert node.once("file:///nowhere").stale_since is None
+    clock.move(days=2)
+    assert node.once("file:///nowhere").stale_since is not None
+    assert node.serves == "eye-1"
+
+
 def last_report(node):
     return NodeReport.from_json(node.sent[-1]["report"])
 

@@ -1,0 +1,181 @@
+"""A release on its way: offered, signed by people, rolled out to two nodes with real workers, served, taken back."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from backend.access.roles import DeviceKind
+from backend.db.engine import Database
+from backend.services.channel_words import newest_word
+from backend.services.enrol_device import make_code
+from backend.services.manage_devices import confirm_device
+from backend.services.manage_sites import put_site
+from backend.services.move_rollout import Plan, advance_rollout, roll_back, start_rollout
+from backend.services.read_rollouts import show_rollout
+from backend.services.sign_channels import Signing, sign_newest
+from backend.sweeper import move_rollouts
+from pallor.clock import SystemClock
+from pallor.digest import sha256_of
+from pallor.enrolment import Link
+from pallor.image.preprocess import to_input
+from pallor.image.spec import PreprocessSpec
+from pallor.release.channel import Channel, bucket_of
+from pallor.release.repository import contents
+from pallor.release.serving import begin_note
+from pallor.release.shelf import Shelf
+from sync.__main__ import main
+from sync.identity import read_identity
+from tests.support.releases import a_release, plain_photo
+from tests.support.repository import a_repository
+from tests.support.web import web_server
+from worker.engines.plan import load_engine
+from worker.resident import Resident
+
+pytestmark = pytest.mark.slow
+CLOCK = SystemClock()
+
+# Loads a release in the worker's own engine, and says what `pallor-worker describe --json` says of it.
+_WORKER = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from pallor.release.shelf import Release
+from worker.engines.plan import load_engine
+from worker.resident import admit
+serving = admit(Release.open(Path(sys.argv[sys.argv.index("--release") + 1])), load_engine)
+golden = {"photos": len(serving.release.manifest.golden), "largest_difference": serving.max_difference}
+print(json.dumps({"engine": asdict(serving.engine.describe()), "golden": golden, "needs_met": ["cpu"], "fault": None}))
+"""
+
+
+def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
+    publish(office, "toy-1", tmp_path, bias=0.0)
+    start_rollout(office.database, CLOCK, office.signed.repository, "main", Plan("toy-1", 100.0), by="admin-1")
+    office.sweep()
+    for node in nodes:
+        node.once()
+        node.answer(5)
+        node.once()
+    assert [node.release for node in nodes] == ["toy-1", "toy-1"]
+    assert office.progress()["counts"] == 2
+
+    publish(office, "toy-2", tmp_path, bias=1.0)
+    start_rollout(office.database, CLOCK, office.signed.repository, "main", Plan("toy-2", 1.0), by="admin-1")
+    office.sweep()
+    for node in nodes:
+        node.once()
+    (reached,) = [node for node in nodes if node.release == "toy-2"]
+    (other,) = [node for node in nodes if node is not reached]
+    assert office.meant(reached.name)
+    assert reached.answer(5) != other.answer(1)  # they answer by different models
+    reached.once()
+    advance_rollout(office.database, CLOCK, "main", 100.0, "", by="admin-1")
+    office.sweep()
+    other.once()
+    assert [node.release for node in nodes] == ["toy-2", "toy-2"]
+
+    roll_back(office.database, CLOCK, "main", "a nurse called", by="admin-1")
+    office.sweep()
+    for node in nodes:
+        node.once()
+    assert [node.release for node in nodes] == ["toy-1", "toy-1"]
+    assert reached.answer(1) == other.answer(1)
+    assert office.progress()["failed"] == 0
+
+
+def publish(office, release_id, folder, *, bias):
+    a_release(folder / release_id, release_id, bias=bias, world="real")
+    contents.offer(office.signed.repository, folder / release_id, office.signed.keys["trainer"])
+    contents.publish(office.signed.repository, release_id, office.signed.keys["dora"])
+
+
+@dataclass
+class Office:
+    """The server: its database, its repository, its keys."""
+
+    url: str
+    database: Database
+    signed: object
+
+    def sweep(self) -> None:
+        keys = {role: self.signed.keys[f"server-{role}"] for role in ("channels", "snapshot", "timestamp")}
+        signing = Signing(self.signed.repository, keys)
+        move_rollouts(self.database, CLOCK, signing)
+        sign_newest(signing)
+
+    def progress(self) -> dict[str, object]:
+        return show_rollout(self.database, CLOCK, "main")[2].to_json()
+
+    def meant(self, name: str) -> bool:
+        with self.database.read() as connection:
+            said = Channel.from_json(newest_word(connection, "main").content)
+        return bucket_of(said.rollout, name) < said.share
+
+    def enrol(self, name: str, folder: Path) -> None:
+        code = make_code(
+            self.database, CLOCK, DeviceKind.NODE, name, frozenset({"kumasi-1"}), timedelta(hours=1), by="x"
+        )
+        link = Link(self.url, code.text, sha256_of(self.signed.root_bytes))
+        assert main(["enrol", str(link), "--state", str(folder)]) == 0
+        confirm_device(self.database, CLOCK, name, read_identity(folder).fingerprint, by="x")
+
+
+class Node:
+    """A machine with its agent and its worker, which follows the shelf by itself."""
+
+    def __init__(self, name, folder, monkeypatch):
+        self.name, self.folder, self._monkeypatch = name, folder, monkeypatch
+        self.shelf = Shelf(folder / "shelf")
+        self.resident, self._note, self._noted = Resident(self.shelf, load_engine), None, None
+
+    @property
+    def release(self):
+        return self.resident.serving().release.release_id
+
+    def once(self):
+        self._monkeypatch.setenv("PALLOR_NODE_STATE", str(self.folder / "state"))
+        self._monkeypatch.setenv("PALLOR_SHELF", str(self.folder / "shelf"))
+        assert main(["once"]) == 0
+
+    def answer(self, cases):
+        """Answer so many photos; what is said of the last one."""
+        serving = self.resident.serving()
+        if self._noted != serving.release.release_id:
+            if self._note:
+                self._note.end()
+            self._noted = serving.release.release_id
+            self._note = begin_note(self.shelf.root, self._noted)
+        photo = to_input(PreprocessSpec.from_json(dict(serving.release.manifest.preprocess)), plain_photo(90))
+        for _ in range(cases):
+            probability = float(serving.engine.infer(photo[None]).probability[0])
+            self._note.count()
+        return probability
+
+
+@pytest.fixture
+def office(migrated_sqlite, tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    (folder / "pallor.db").write_bytes(migrated_sqlite.read_bytes())
+    database = Database(f"sqlite:///{folder}/pallor.db")
+    put_site(database, CLOCK, "kumasi-1", practice=False, retention_days=None, by="operator")
+    with web_server(folder, PALLOR_WEB_PROCESSES="1") as url:
+        yield Office(url, database, a_repository(folder / "store", CLOCK))
+    database.close()
+
+
+@pytest.fixture
+def nodes(office, tmp_path, monkeypatch):
+    (tmp_path / "describe.py").write_text(_WORKER)
+    monkeypatch.setenv("PALLOR_WORKER_COMMAND", f"{sys.executable} {tmp_path / 'describe.py'}")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    found = []
+    for name in ("node-a", "node-b"):
+        office.enrol(name, tmp_path / name / "state")
+        found.append(Node(name, tmp_path / name, monkeypatch))
+    assert json.loads((tmp_path / "node-a" / "state" / "identity.json").read_text())["device"] == "node-a"
+    return found
