@@ -18,6 +18,7 @@ from pallor.broker import celery_app, serve_solo
 from pallor.clock import Clock
 from pallor.errors import PallorError
 from pallor.messages import PredictCase
+from pallor.release.serving import begin_note
 from pallor.release.shelf import CHALLENGER, Shelf
 from pallor.store.port import ObjectStore
 from worker.engines.machine import CPU
@@ -80,6 +81,7 @@ class _Child:
         self, part: Part, settings: Settings, serving: Serving, store: ObjectStore, clock: Clock, line: ChildLine
     ) -> None:
         self._line = line
+        self._note = begin_note(settings.shelf, part.release_id)
         self._shadow = part.slot == CHALLENGER
         self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
         self._app.conf.worker_prefetch_multiplier = MOST_IN_HAND
@@ -96,7 +98,9 @@ class _Child:
         self._intake.suspect(leave.suspects)
         threading.Thread(target=self._obey, args=(heard,), name="orders", daemon=True).start()
         signals.worker_ready.connect(self._take_signals, weak=False)
-        return serve_solo(self._app, self._queue, f"{os.getpid()}")
+        code = serve_solo(self._app, self._queue, f"{os.getpid()}")
+        self._note.end()
+        return code
 
     def _take_signals(self, **_: Any) -> None:
         """Celery has set its own by now, which would leave what is in hand."""
@@ -113,6 +117,7 @@ class _Child:
                 break
         self._intake.retire()
         threading.Event().wait(_PATIENCE_SECONDS)
+        self._note.end()
         os._exit(1)  # the broker or the store is away: what is in hand comes to another process
 
     def _check(self) -> None:
@@ -128,6 +133,8 @@ class _Child:
     def _left(self, batch: Batch) -> None:
         said = [done.said for done in batch.done if done.said is not None]
         refusals = Counter(one.refusal for one in said if one.refusal is not None)
+        for _ in range(len(said) - refusals.total()):
+            self._note.count()
         self._line.say(
             Ended(
                 [done.waiting.message.photo_id for done in batch.done], len(said) - refusals.total(), dict(refusals),

@@ -9,13 +9,14 @@ Everything here happens in the consumer's own thread; ``ended`` and ``retire`` m
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
 from celery.exceptions import InvalidTaskError
 from celery.worker import state
 
+from pallor.broker import acknowledge
 from pallor.messages import MessageUnreadable, PredictCase
 from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
 
@@ -86,13 +87,13 @@ class Intake:
                 self._pipeline.put(waiting)
 
     def _settle_all(self, batch: Batch) -> None:
+        for done in batch.done:
+            self._suspects.pop(done.waiting.message.photo_id, None)
+            self._in_hand.discard(done.waiting)
+        self._alone = False
         try:
-            for done in batch.done:
-                self._suspects.pop(done.waiting.message.photo_id, None)
-                self._in_hand.discard(done.waiting)
-                _settle(done)
+            _settle(batch.done)
         finally:
-            self._alone = False
             self._pass_on()
             if self._retiring:
                 self._stop_taking()
@@ -101,27 +102,25 @@ class Intake:
         if self._consumer.task_consumer and self._consumer.task_consumer.consuming_from(self._queue):
             self._consumer.cancel_task_queue(self._queue)
         while self._held:
-            waiting = self._held.popleft()
-            _settle(Done(waiting, back=True))
+            _settle([Done(self._held.popleft(), back=True)])
         if not self._in_hand:
             state.should_stop = 0  # Celery's own way to end: the loop looks at it
 
 
-def _settle(done: Done) -> None:
-    """Raises what the connection raises: the loop must connect anew then, or the queue would stand still.
+def _settle(ended: Sequence[Done]) -> None:
+    """Acknowledge, all at once, or give back; a message of a connection that broke comes again, whatever is said here.
 
-    A message of a connection that broke comes again, whatever is said of it here.
+    Raises what the connection raises: the loop must connect anew then, or the queue would stand still.
     """
-    message = done.waiting.ticket
-    if message.channel is None or message.channel.connection is None:
-        return
-    if done.fault is not None and not done.back:
-        told = {"case_id": done.waiting.message.case_id, "photo_id": done.waiting.message.photo_id, "fault": done.fault}
-        log.error("a photo is given up here; the backend sends it again", extra=told)
-    if done.back:
-        message.requeue()
-    else:
-        message.ack()
+    live = [done for done in ended if (channel := done.waiting.ticket.channel) and channel.connection]
+    for done in live:
+        if done.back:
+            done.waiting.ticket.requeue()
+        elif done.fault is not None:
+            message = done.waiting.message
+            told = {"case_id": message.case_id, "photo_id": message.photo_id, "fault": done.fault}
+            log.error("a photo is given up here; the backend sends it again", extra=told)
+    acknowledge([done.waiting.ticket for done in live if not done.back])
 
 
 def _put_task(app: Celery, intake: Intake) -> None:

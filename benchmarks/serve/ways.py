@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -114,6 +115,12 @@ class Lit:
             raise
 
     def timed(self) -> Timed:
+        os.killpg(self._process.pid, signal.SIGCONT)
+        timed = self._timed()
+        self.pause()
+        return timed
+
+    def _timed(self) -> Timed:
         with httpx.Client(base_url=self._url, trust_env=False, timeout=60) as client:
 
             def ask(photo: bytes) -> None:
@@ -124,8 +131,12 @@ class Lit:
                 list(pool.map(ask, self._photos))
             return Timed(time.perf_counter() - began, time.process_time() - own)
 
+    def pause(self) -> None:
+        """Out of its turn: its processes look for work without end, which would slow whoever is timed."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
     def stop(self) -> None:
-        os.killpg(self._process.pid, 9)
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 

@@ -21,35 +21,18 @@ from backend.sweeper import move_rollouts
 from pallor.clock import SystemClock
 from pallor.digest import sha256_of
 from pallor.enrolment import Link
-from pallor.image.preprocess import to_input
-from pallor.image.spec import PreprocessSpec
 from pallor.release.channel import Channel, bucket_of
 from pallor.release.repository import contents
-from pallor.release.serving import begin_note
-from pallor.release.shelf import Shelf
 from sync.__main__ import main
 from sync.identity import read_identity
-from tests.support.releases import a_release, plain_photo
+from tests.support.clinic import Clinic
+from tests.support.releases import a_release
 from tests.support.repository import a_repository
+from tests.support.valkey import Valkey
 from tests.support.web import web_server
-from worker.engines.plan import load_engine
-from worker.resident import Resident
 
 pytestmark = pytest.mark.slow
 CLOCK = SystemClock()
-
-# Loads a release in the worker's own engine, and says what `pallor-worker describe --json` says of it.
-_WORKER = """
-import json, sys
-from dataclasses import asdict
-from pathlib import Path
-from pallor.release.shelf import Release
-from worker.engines.plan import load_engine
-from worker.resident import admit
-serving = admit(Release.open(Path(sys.argv[sys.argv.index("--release") + 1])), load_engine)
-golden = {"photos": len(serving.release.manifest.golden), "largest_difference": serving.max_difference}
-print(json.dumps({"engine": asdict(serving.engine.describe()), "golden": golden, "needs_met": ["cpu"], "fault": None}))
-"""
 
 
 def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
@@ -127,14 +110,14 @@ class Office:
 class Node:
     """A machine with its agent and its worker, which follows the shelf by itself."""
 
-    def __init__(self, name, folder, monkeypatch):
+    def __init__(self, name, folder, monkeypatch, valkey):
         self.name, self.folder, self._monkeypatch = name, folder, monkeypatch
-        self.shelf = Shelf(folder / "shelf")
-        self.resident, self._note, self._noted = Resident(self.shelf, load_engine), None, None
+        self._clinic = Clinic(folder, valkey, None)
+        self._clinic.start_worker()
 
     @property
     def release(self):
-        return self.resident.serving().release.release_id
+        return self._clinic.shelf.current_id()
 
     def once(self):
         self._monkeypatch.setenv("PALLOR_NODE_STATE", str(self.folder / "state"))
@@ -142,18 +125,15 @@ class Node:
         assert main(["once"]) == 0
 
     def answer(self, cases):
-        """Answer so many photos; what is said of the last one."""
-        serving = self.resident.serving()
-        if self._noted != serving.release.release_id:
-            if self._note:
-                self._note.end()
-            self._noted = serving.release.release_id
-            self._note = begin_note(self.shelf.root, self._noted)
-        photo = to_input(PreprocessSpec.from_json(dict(serving.release.manifest.preprocess)), plain_photo(90))
-        for _ in range(cases):
-            probability = float(serving.engine.infer(photo[None]).probability[0])
-            self._note.count()
-        return probability
+        """Send so many photos once the worker has taken up the shelf's release; what is said of the last one."""
+        self._clinic.report(self.release)
+        sent = [self._clinic.send(self._clinic.stored(90)) for _ in range(cases)]
+        answers = self._clinic.answers(sent)
+        assert {answer.release_id for answer in answers.values()} == {self.release}
+        return answers[sent[-1]].prediction.probability
+
+    def close(self):
+        self._clinic.close()
 
 
 @pytest.fixture
@@ -170,12 +150,14 @@ def office(migrated_sqlite, tmp_path):
 
 @pytest.fixture
 def nodes(office, tmp_path, monkeypatch):
-    (tmp_path / "describe.py").write_text(_WORKER)
-    monkeypatch.setenv("PALLOR_WORKER_COMMAND", f"{sys.executable} {tmp_path / 'describe.py'}")
+    monkeypatch.setenv("PALLOR_WORKER_COMMAND", f"{sys.executable} -m worker")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    found = []
-    for name in ("node-a", "node-b"):
-        office.enrol(name, tmp_path / name / "state")
-        found.append(Node(name, tmp_path / name, monkeypatch))
-    assert json.loads((tmp_path / "node-a" / "state" / "identity.json").read_text())["device"] == "node-a"
-    return found
+    with Valkey() as one, Valkey() as other:
+        found = []
+        for name, valkey in (("node-a", one), ("node-b", other)):
+            office.enrol(name, tmp_path / name / "state")
+            found.append(Node(name, tmp_path / name, monkeypatch, valkey))
+        assert json.loads((tmp_path / "node-a" / "state" / "identity.json").read_text())["device"] == "node-a"
+        yield found
+        for node in found:
+            node.close()

@@ -1,35 +1,24 @@
 """A real worker process on a real Valkey server: what is sent is answered, whoever dies in between."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from celery import Celery
 from kombu import Connection, Producer
-from prometheus_client.parser import text_string_to_metric_families
 
-from pallor.digest import hex_of, sha256_of
+from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import encode
-from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_settings
-from pallor.release.shelf import Shelf
-from pallor.store.folder import FolderStore
-from tests.support.releases import a_release, plain_photo
-from tests.support.valkey import Valkey, free_port
-
-VISIBILITY_SECONDS = 2
-A_WHILE = 20.0  # far beyond what any of this takes, so that a slow machine does not fail a test
+from pallor.messages import PredictCase
+from tests.support.clinic import A_WHILE, VISIBILITY_SECONDS, Clinic
+from tests.support.releases import plain_photo
+from tests.support.valkey import Valkey
 
 
-def test_photos_are_answered_and_the_worker_says_that_it_is_ready(clinic: "Clinic") -> None:
+def test_photos_are_answered_and_the_worker_says_that_it_is_ready(clinic: Clinic) -> None:
     sent = [clinic.send(clinic.stored(green)) for green in range(60, 70)]
     answers = clinic.answers(sent)
     assert all(a.prediction is not None and a.release_id == "tiny-1" for a in answers.values())
@@ -39,14 +28,14 @@ def test_photos_are_answered_and_the_worker_says_that_it_is_ready(clinic: "Clini
     assert report.max_difference is not None
 
 
-def test_a_photo_that_is_no_photo_is_refused_and_the_next_is_answered(clinic: "Clinic") -> None:
+def test_a_photo_that_is_no_photo_is_refused_and_the_next_is_answered(clinic: Clinic) -> None:
     bad, good = clinic.send(clinic.stored_bytes(b"no photo")), clinic.send(clinic.stored(90))
     answers = clinic.answers([bad, good])
     assert answers[bad].refusal == "photo-format-unknown"
     assert answers[good].prediction is not None
 
 
-def test_messages_that_nobody_can_read_are_put_aside(clinic: "Clinic") -> None:
+def test_messages_that_nobody_can_read_are_put_aside(clinic: Clinic) -> None:
     clinic.send_raw(PredictCase.NAME, {"payload": {"photo_id": "x"}})
     clinic.send_raw(PredictCase.NAME, {"payload": None})
     clinic.send_raw(PredictCase.NAME, {"payload": PredictCase(*[new_id()] * 2, sha256_of(b""), "../x").to_payload()})
@@ -66,7 +55,7 @@ def test_messages_that_nobody_can_read_are_put_aside(clinic: "Clinic") -> None:
     assert clinic.worker.poll() is None
 
 
-def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never_refused(clinic: "Clinic") -> None:
+def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never_refused(clinic: Clinic) -> None:
     late, never = clinic.message(encode(plain_photo(90))), clinic.message(b"never stored")
     clinic.send(late)
     clinic.send(never)
@@ -78,7 +67,7 @@ def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never
     assert clinic.waiting() == 0  # as the photo of somebody who was erased
 
 
-def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: "Clinic") -> None:
+def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: Clinic) -> None:
     message = clinic.stored(90)
     away = clinic.store.root.with_name("unmounted")
     clinic.store.root.rename(away)
@@ -88,7 +77,7 @@ def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: "Clinic") -> N
     assert clinic.answers([message.photo_id])[message.photo_id].prediction is not None
 
 
-def test_a_release_is_swapped_under_way_and_every_answer_is_of_one_of_the_two(clinic: "Clinic") -> None:
+def test_a_release_is_swapped_under_way_and_every_answer_is_of_one_of_the_two(clinic: Clinic) -> None:
     message = clinic.stored(90)
     before = [clinic.send(message, photo_id=new_id()) for _ in range(30)]
     clinic.activate("tiny-2", bias=1.0)
@@ -103,7 +92,7 @@ def test_a_release_is_swapped_under_way_and_every_answer_is_of_one_of_the_two(cl
     assert clinic.report("tiny-2").fault is None
 
 
-def test_a_release_that_is_not_admitted_leaves_the_old_one_serving_and_is_told_of(clinic: "Clinic") -> None:
+def test_a_release_that_is_not_admitted_leaves_the_old_one_serving_and_is_told_of(clinic: Clinic) -> None:
     clinic.report()
     clinic.activate("tiny-2", harm=True)
     report = clinic.report(fault=True)
@@ -116,7 +105,7 @@ def test_a_release_that_is_not_admitted_leaves_the_old_one_serving_and_is_told_o
     assert clinic.report().fault is None
 
 
-def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(clinic: "Clinic") -> None:
+def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(clinic: Clinic) -> None:
     clinic.challenge("tiny-2", bias=1.0)
     report = clinic.report("tiny-2")
     assert (report.slot, report.worker.rpartition("/")[2], report.fault) == ("challenger", "challenger", None)
@@ -130,7 +119,7 @@ def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(cl
     clinic.wait_for_log("a process has ended")
 
 
-def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: "Clinic") -> None:
+def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: Clinic) -> None:
     """The engine never comes back from it: two processes are killed, the second with no other photo in hand."""
     clinic.activate("tiny-2", trap=77)
     clinic.restart(photo_seconds=1)
@@ -142,7 +131,7 @@ def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: "Cl
     assert clinic.answers([good])[good].prediction is not None
 
 
-def test_what_is_counted_can_be_read_by_prometheus(clinic: "Clinic") -> None:
+def test_what_is_counted_can_be_read_by_prometheus(clinic: Clinic) -> None:
     clinic.restart(metrics=True)
     sent = [clinic.send(clinic.stored(green)) for green in range(60, 66)] + [clinic.send(clinic.stored_bytes(b"no"))]
     clinic.answers(sent)
@@ -157,13 +146,13 @@ def test_what_is_counted_can_be_read_by_prometheus(clinic: "Clinic") -> None:
     assert clinic.metric("pallor_worker_releases_taken_up_total", {"slot": "current"}) == 1
 
 
-def test_a_worker_told_to_end_ends_at_once_and_cleanly(clinic: "Clinic") -> None:
+def test_a_worker_told_to_end_ends_at_once_and_cleanly(clinic: Clinic) -> None:
     clinic.report()
     clinic.worker.send_signal(signal.SIGTERM)
     assert clinic.worker.wait(timeout=A_WHILE) == 0
 
 
-def test_a_worker_told_to_end_answers_the_photo_in_hand_first(clinic: "Clinic") -> None:
+def test_a_worker_told_to_end_answers_the_photo_in_hand_first(clinic: Clinic) -> None:
     held, pipe = clinic.held_photo()
     clinic.send(held)
     feed = os.open(pipe, os.O_WRONLY)  # returns when the worker has begun to read
@@ -174,7 +163,7 @@ def test_a_worker_told_to_end_answers_the_photo_in_hand_first(clinic: "Clinic") 
     assert clinic.answers([held.photo_id])[held.photo_id].prediction is not None
 
 
-def test_a_broker_that_comes_back_empty_is_found_again_within_seconds(clinic: "Clinic") -> None:
+def test_a_broker_that_comes_back_empty_is_found_again_within_seconds(clinic: Clinic) -> None:
     first = clinic.send(clinic.stored(90))
     clinic.answers([first])
     for _ in range(3):
@@ -187,7 +176,7 @@ def test_a_broker_that_comes_back_empty_is_found_again_within_seconds(clinic: "C
         assert time.monotonic() - started < 10
 
 
-def test_a_photo_in_the_hands_of_a_killed_worker_is_answered_by_the_next(clinic: "Clinic") -> None:
+def test_a_photo_in_the_hands_of_a_killed_worker_is_answered_by_the_next(clinic: Clinic) -> None:
     held, pipe = clinic.held_photo()
     others = [clinic.send(clinic.stored(91)) for _ in range(5)]
     clinic.send(held)
@@ -204,7 +193,7 @@ def test_a_photo_in_the_hands_of_a_killed_worker_is_answered_by_the_next(clinic:
     assert all(answer.prediction for answer in answers.values())
 
 
-def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: "Clinic") -> None:
+def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: Clinic) -> None:
     clinic = keeping_clinic
     held, pipe = clinic.held_photo()
     clinic.send(held)
@@ -217,165 +206,6 @@ def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: 
     clinic.valkey.start()
     assert clinic.answers([held.photo_id])[held.photo_id].prediction is not None
     assert clinic.worker.poll() is None
-
-
-class Clinic:
-    """A shelf, a store, a broker, one worker process, and the backend's two ends of the queue."""
-
-    def __init__(self, folder: Path, valkey: Valkey) -> None:
-        self.folder = folder
-        self.valkey = valkey
-        self.store = FolderStore(folder / "store")
-        self.log = folder / "worker.log"
-        self.shelf = Shelf(folder / "shelf")
-        self.metrics_port: int | None = None
-        self.activate("tiny-1")
-        self._arrived: list[tuple[str, dict[str, Any]]] = []
-
-    def activate(
-        self, release_id: str, *, bias: float = 0.0, trap: int | None = None, harm: bool = False
-    ) -> None:  # fmt: skip
-        self._lay(release_id, bias, trap)
-        if harm:
-            (self.shelf.root / "releases" / release_id / "model.onnx").write_bytes(b"harmed")
-        self.shelf.activate(release_id)
-
-    def challenge(self, release_id: str | None, *, bias: float = 0.0) -> None:
-        link = self.shelf.root / "challenger"
-        link.unlink(missing_ok=True)
-        if release_id is not None:
-            self._lay(release_id, bias)
-            link.symlink_to(Path("releases") / release_id)
-
-    def _lay(self, release_id: str, bias: float, trap: int | None = None) -> None:
-        if not (self.folder / release_id).exists():
-            self.shelf.put(a_release(self.folder / release_id, release_id, bias=bias, trap=trap).folder)
-
-    def restart(self, *, photo_seconds: float = 60, metrics: bool = False) -> None:
-        self.kill()
-        if metrics:
-            self.metrics_port = free_port()
-        self.start_worker(photo_seconds=photo_seconds)
-
-    def start_worker(self, *, photo_seconds: float = 60) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")} | {
-            "PALLOR_BROKER_URL": self.valkey.url,
-            "PALLOR_STORE_URL": f"file://{self.store.root}",
-            "PALLOR_SHELF": str(self.folder / "shelf"),
-            "PALLOR_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
-            "PALLOR_RETRY_SECONDS": "0.05",
-            "PALLOR_REPORT_SECONDS": "1",
-            "PALLOR_WORKER_PROCESSES": "1",
-            "PALLOR_PHOTO_SECONDS": str(photo_seconds),
-            "PALLOR_WORKER_METRICS_BIND": f"127.0.0.1:{self.metrics_port}" if self.metrics_port else "",
-        }
-        with self.log.open("ab") as log:
-            self.worker = subprocess.Popen(
-                [sys.executable, "-m", "worker", "serve"], env=environment, stderr=log, start_new_session=True
-            )
-
-    def message(self, data: bytes) -> PredictCase:
-        digest = sha256_of(data)
-        return PredictCase(new_id(), new_id(), digest, f"images/{hex_of(digest)[:2]}/{hex_of(digest)}.png")
-
-    def stored_bytes(self, data: bytes) -> PredictCase:
-        message = self.message(data)
-        self.store.put(message.object_key, data)
-        return message
-
-    def stored(self, green: int) -> PredictCase:
-        return self.stored_bytes(encode(plain_photo(green)))
-
-    def held_photo(self) -> tuple[PredictCase, Path]:
-        """A photo that the worker cannot finish reading until the test lets it: a pipe where the file would be."""
-        message = self.message(encode(plain_photo(90)))
-        pipe = self.store.root / message.object_key
-        pipe.parent.mkdir(parents=True)
-        os.mkfifo(pipe)
-        return message, pipe
-
-    def send(self, message: PredictCase, *, photo_id: str | None = None, queue: str = PredictCase.QUEUE) -> str:
-        payload = message.to_payload() | ({"photo_id": photo_id} if photo_id else {})
-        self.send_raw(PredictCase.NAME, {"payload": payload}, queue)
-        return str(payload["photo_id"])
-
-    def send_raw(self, name: str, kwargs: dict[str, Any], queue: str = PredictCase.QUEUE) -> None:
-        app = Celery("backend", broker=self.valkey.url, set_as_current=False)
-        app.conf.update(queue_settings(VISIBILITY_SECONDS))
-        app.send_task(name, kwargs=kwargs, queue=queue, retry=False)
-        app.close()
-
-    def answers(self, photo_ids: list[str], *, seconds: float = A_WHILE) -> dict[str, RecordPrediction]:
-        """The answers for some photos as they arrive; for none, whatever arrives in ``seconds``."""
-        found: dict[str, RecordPrediction] = {}
-        deadline = time.monotonic() + seconds
-        while (not photo_ids or not found.keys() >= set(photo_ids)) and time.monotonic() < deadline:
-            for _, payload in self._received(RecordPrediction.NAME):
-                answer = RecordPrediction.from_payload(payload)
-                found[answer.photo_id] = answer
-        assert found.keys() >= set(photo_ids), f"no answer for {set(photo_ids) - found.keys()}:\n{self.log.read_text()}"
-        return found
-
-    def metric(self, name: str, labels: dict[str, str]) -> float:
-        text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", trust_env=False).text
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), 0.0)
-
-    def report(self, release_id: str = "tiny-1", *, fault: bool = False) -> ReportWorker:
-        deadline = time.monotonic() + A_WHILE
-        while time.monotonic() < deadline:
-            for _, payload in self._received(ReportWorker.NAME):
-                report = ReportWorker.from_payload(payload)
-                if report.release_id == release_id and (report.fault is not None) == fault:
-                    return report
-        raise AssertionError(f"no report of {release_id}:\n{self.log.read_text()}")
-
-    def wait_for_log(self, words: str, *, count: int = 1) -> None:
-        deadline = time.monotonic() + A_WHILE
-        while self.log.read_text().count(words) < count:
-            assert time.monotonic() < deadline, f"{words!r} never said:\n{self.log.read_text()}"
-            time.sleep(0.05)
-
-    def wait_until_in_hand(self, count: int) -> None:
-        """Until nothing is queued and so many photos are with the worker."""
-        deadline = time.monotonic() + A_WHILE
-        with self.valkey.client() as client:
-            while client.llen(PredictCase.QUEUE) or client.hlen("unacked") != count:
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-
-    def waiting(self) -> int:
-        """Messages to the worker that are not done with."""
-        with self.valkey.client() as client:
-            return int(client.llen(PredictCase.QUEUE)) + int(client.hlen("unacked"))
-
-    def _received(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        # Read as the plain JSON it is on the wire, so that no second Celery worker is needed here.
-        with self.valkey.client() as client:
-            taken = client.brpop([RecordPrediction.QUEUE], timeout=0.2)
-        if taken:
-            envelope = json.loads(taken[1])
-            body = json.loads(_decoded(envelope))
-            self._arrived.append((envelope["headers"]["task"], body[1]["payload"]))
-        chosen = [arrived for arrived in self._arrived if arrived[0] == name]
-        self._arrived = [arrived for arrived in self._arrived if arrived[0] != name]
-        return chosen
-
-    def kill(self) -> None:
-        """The parent and every process of its own, at once."""
-        os.killpg(self.worker.pid, signal.SIGKILL)
-        self.worker.wait()
-
-    def close(self) -> None:
-        if self.worker.poll() is None:
-            self.kill()
-
-
-def _decoded(envelope: dict[str, Any]) -> bytes:
-    import base64
-
-    assert envelope["properties"]["body_encoding"] == "base64"
-    return base64.b64decode(envelope["body"])
 
 
 @pytest.fixture
