@@ -103,7 +103,7 @@ class Process:
         elif isinstance(word, Golden):
             self.max_difference = word.max_difference
         elif isinstance(word, Began):
-            self.in_hand[word.photo_id] = time.monotonic()
+            self.in_hand.setdefault(word.photo_id, time.monotonic())  # its message may come again meanwhile
         elif isinstance(word, Ended):
             for photo_id in word.photo_ids:
                 self.in_hand.pop(photo_id, None)
