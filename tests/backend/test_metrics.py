@@ -21,10 +21,10 @@ from backend.services.take_stock import take_stock
 from backend.settings import Settings
 from backend.sweeper import write_labels
 from pallor.ids import new_id
-from pallor.messages import RecordPrediction, ReportWorker
+from pallor.messages import RecordPrediction
 from pallor.prediction import Engine
 from pallor.settings import SettingsRefused, load
-from tests.support.builders import NOON, a_prediction
+from tests.support.builders import a_prediction, a_report
 from tests.support.clock import HandClock
 from tests.support.explain import score
 from tests.support.stack import clean_environ, wait_until
@@ -192,7 +192,7 @@ def a_photo_here(api, number):
 
 
 def report(api, worker, fault=None):
-    said = ReportWorker(worker, "toy-1", "onnxruntime-cpu", 0.0, fault, NOON)
+    said = a_report(worker=worker, fault=fault)
     report_worker(api.parts.database, api.clock, said)
 
 
