@@ -220,7 +220,7 @@ class TestACrookedProvider:
             {"sub": ["someone"]}, {"sub": "x" * 256}, {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
         ],
         # Two processes collect the same tests only if their names do not tell when each of them began.
-        ids=lambda claims: str({name: "a moment" if isinstance(value, int) else value for name, value in claims.items()}),
+        ids=lambda claims: str({name: "a moment" if isinstance(it, int) else it for name, it in claims.items()}),
     )  # fmt: skip
     def test_a_token_for_another_time_place_or_person_is_not_good(self, database, standing, crooked, claims):
         crooked.claims = claims
