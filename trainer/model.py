@@ -26,6 +26,7 @@ DEEP, TEXTURE = 1280, 24
 CHANNELS = DEEP + TEXTURE
 TEXTURE_BLOCK, TEXTURE_POOL = 2, 8  # 24 channels at a quarter of the side, pooled to the last block's 1/32
 EMBEDDING = 64
+SCREEN_FORMAT = "pallor-screen-1"  # in the header of a file that a run of ours has written
 # What every network sees of a byte: (x - 128) / 127.5. The zero is a byte, and the neutral ground's, so that an INT8
 # engine eats the photo as it is and the padding of every convolution is neutral ground, too.
 ZERO_PIXEL, PIXELS_PER_UNIT = 128.0, 127.5
@@ -92,10 +93,13 @@ def base_from_file(path: Path) -> Base:
     degrees, is not emulated: the recipe's augmentation shows the network both ways up.
 
     Raises:
-        InitUnreadable: missing, of another format or of another network.
+        InitUnreadable: missing, of another format or of another network; or it has learned from cases already, which
+            only ``--warm-start`` keeps in mind.
     """
     try:
         weights, header = read_weights(path)
+        if header.get("format") == SCREEN_FORMAT:
+            raise ValueError("an earlier run has written this file; name it by --warm-start")
         mobilenet_v2(weights=None).features.load_state_dict(_features(weights))
     except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, ValueError) as error:
         raise InitUnreadable(

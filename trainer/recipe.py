@@ -11,6 +11,9 @@ from typing import Any, Self, get_args
 from pallor.digest import digest_of
 from pallor.errors import Refused
 from pallor.image.spec import PreprocessSpec
+from pallor.release.manifest import is_release_id
+
+_LONGEST_NAME = 44  # a release is called by it, and by its day and snapshot
 
 
 class RecipeBroken(Refused):
@@ -222,7 +225,12 @@ class Recipe:
                 for field in fields(cls)
                 if _record_of(field.type) and (field.default is MISSING or field.name in data)
             }
-            return cls(**sections, **data)
+            recipe = cls(**sections, **data)
+            if not (is_release_id(recipe.name) and len(recipe.name) <= _LONGEST_NAME):
+                raise ValueError(
+                    f"name {recipe.name!r} is not of a-z, 0-9, . and -, or has over {_LONGEST_NAME} letters"
+                )
+            return recipe
         except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:
             raise RecipeBroken(
                 f"not a recipe: {error}",

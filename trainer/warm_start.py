@@ -15,9 +15,8 @@ from safetensors.torch import save_file
 from pallor.digest import sha256_of_file
 from pallor.errors import Refused, shortened
 from trainer.checkpoint import weights_of
-from trainer.model import PIXELS_PER_UNIT, ZERO_PIXEL, Base, InitUnreadable, Screen
+from trainer.model import PIXELS_PER_UNIT, SCREEN_FORMAT, ZERO_PIXEL, Base, InitUnreadable, Screen
 
-_FORMAT = "pallor-screen-1"
 _SCALE = ((ZERO_PIXEL,) * 3, (PIXELS_PER_UNIT,) * 3)  # of every network here
 
 
@@ -32,7 +31,7 @@ def save(screen: Screen, path: Path, *, lineage: Sequence[str], credit: str) -> 
         lineage: digests of all snapshots it has learned from, its ancestors' included.
         credit: of its base.
     """
-    header = {"format": _FORMAT, "lineage": json.dumps(sorted(set(lineage))), "credit": credit}
+    header = {"format": SCREEN_FORMAT, "lineage": json.dumps(sorted(set(lineage))), "credit": credit}
     staged = path.with_suffix(".part")
     save_file(weights_of(screen), staged, metadata=header)
     staged.replace(path)
@@ -51,7 +50,7 @@ def base_from_release(path: Path, retracted: Set[str]) -> Base:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            if header.get("format") != _FORMAT:
+            if header.get("format") != SCREEN_FORMAT:
                 raise ValueError("it was not kept for a warm start")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             lineage = tuple(json.loads(header["lineage"]))

@@ -27,6 +27,12 @@ def test_a_missing_number_is_refused_by_name():
         Recipe.from_toml(TOML.replace("dropout = 0.2", ""))
 
 
+@pytest.mark.parametrize("name", ["../../out-of-the-run", "Few Cases", "", "a" * 45])
+def test_a_name_that_no_release_can_have_is_refused_before_any_work(name):
+    with pytest.raises(RecipeBroken, match="name"):
+        Recipe.from_toml(TOML.replace('name = "standard-1"', f'name = "{name}"'))
+
+
 def test_a_missing_section_is_refused_by_name():
     with pytest.raises(RecipeBroken, match="export"):
         Recipe.from_toml(TOML[: TOML.index("[export]")])

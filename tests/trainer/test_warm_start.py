@@ -13,12 +13,18 @@ from safetensors.torch import save_file
 from tests.trainer.labelled import a_recipe, drawn
 from trainer.data.split import Fold
 from trainer.finetune import finetune, logits_of
-from trainer.model import InitUnreadable, Screen, random_base
+from trainer.model import InitUnreadable, Screen, base_from_file, random_base
 from trainer.prune import prune
 from trainer.recipe import Pruning
 from trainer.warm_start import AncestorRetracted, base_from_release, save
 
 FOLD = Fold("", np.arange(16), np.arange(16, 24), np.arange(0))
+
+
+def test_what_an_earlier_run_wrote_is_no_base_that_has_learned_from_nobody(tmp_path):
+    save(a_release(0.0), tmp_path / "screen.safetensors", lineage=["sha256:a"], credit="Somebody.")
+    with pytest.raises(InitUnreadable, match="--warm-start"):
+        base_from_file(tmp_path / "screen.safetensors")
 
 
 @pytest.mark.parametrize("pruned", [0.0, 0.5])
