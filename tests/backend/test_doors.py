@@ -547,10 +547,10 @@ class TestTheTwoHalves:
         assert len(list(export_audit(api.parts.database))) == before
         assert thief.get("/api/v1/session").json["person"] == "head"
 
-    def test_only_the_doors_themselves_ask_for_no_token(self, api):
+    def test_only_the_doors_themselves_and_what_is_signed_for_nodes_ask_for_no_token(self, api):
         open_to_all = {name for name, rule in api.app.extensions["rules"].items() if not rule.roles}
         assert open_to_all == {
-            "doors.post_sign_in", "oidc.get_oidc", "oidc.get_callback", "enrolment.post_enrolment",
+            "doors.post_sign_in", "oidc.get_oidc", "oidc.get_callback", "enrolment.post_enrolment", "repository",
         }  # fmt: skip
 
     def test_the_half_of_another_session_does_not_fit(self, api):

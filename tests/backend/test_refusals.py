@@ -223,7 +223,13 @@ def test_every_route_but_the_doors_asks_for_a_token(api):
 
 def test_the_doors_are_few_and_named(api):
     doors = {name for name, rule in api.app.extensions["rules"].items() if not rule.roles}
-    assert doors == {"doors.post_sign_in", "enrolment.post_enrolment", "oidc.get_oidc", "oidc.get_callback"}
+    assert doors == {
+        "doors.post_sign_in",
+        "enrolment.post_enrolment",
+        "repository",
+        "oidc.get_oidc",
+        "oidc.get_callback",
+    }
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "x\\u0000y"])
