@@ -90,9 +90,8 @@ class _Child:
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
             shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
         )  # fmt: skip
-        queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE
-        self._queue = queue
-        self._intake = Intake(self._app, queue, self._pipeline)
+        self._queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE
+        self._intake = Intake(self._app, self._queue, self._pipeline)
 
     def serve(self, leave: Serve, heard: Any) -> int:
         self._intake.suspect(leave.suspects)
@@ -133,11 +132,11 @@ class _Child:
     def _left(self, batch: Batch) -> None:
         said = [done.said for done in batch.done if done.said is not None]
         refusals = Counter(one.refusal for one in said if one.refusal is not None)
-        for _ in range(len(said) - refusals.total()):
-            self._note.count()
+        answered = len(said) - refusals.total()
+        self._note.count(answered)
         self._line.say(
             Ended(
-                [done.waiting.message.photo_id for done in batch.done], len(said) - refusals.total(), dict(refusals),
+                [done.waiting.message.photo_id for done in batch.done], answered, dict(refusals),
                 batch.queue_seconds, batch.compute_seconds,
             )
         )  # fmt: skip

@@ -72,6 +72,7 @@ class Metrics:
 
         def end() -> None:
             server.shutdown()
+            server.server_close()
             thread.join()
 
         return end

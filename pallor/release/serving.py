@@ -32,12 +32,12 @@ class Note:
     """A worker's own note; ``count`` after each answer."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._cases = descriptor, 0
+        self._descriptor, self._cases, self._boot = descriptor, 0, boot_id()
         self._write("open")
 
-    def count(self) -> None:
-        """One more case was answered."""
-        self._cases += 1
+    def count(self, cases: int = 1) -> None:
+        """So many more cases were answered."""
+        self._cases += cases
         self._write("open")
 
     def end(self) -> None:
@@ -46,7 +46,7 @@ class Note:
         os.close(self._descriptor)
 
     def _write(self, state: str) -> None:
-        os.pwrite(self._descriptor, f"{boot_id()} {self._cases} {state}".ljust(_WIDTH).encode(), 0)
+        os.pwrite(self._descriptor, f"{self._boot} {self._cases} {state}".ljust(_WIDTH).encode(), 0)
 
 
 def begin_note(root: Path, release_id: str) -> Note:

@@ -18,7 +18,7 @@ from pallor.digest import hex_of, sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import encode
 from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_settings
-from pallor.release.shelf import Shelf
+from pallor.release.shelf import CHALLENGER, Shelf
 from pallor.store.folder import FolderStore
 from tests.support.releases import a_release, plain_photo
 from tests.support.valkey import Valkey, free_port
@@ -50,11 +50,9 @@ class Clinic:
         self.shelf.activate(release_id)
 
     def challenge(self, release_id: str | None, *, bias: float = 0.0) -> None:
-        link = self.shelf.root / "challenger"
-        link.unlink(missing_ok=True)
         if release_id is not None:
             self._lay(release_id, bias)
-            link.symlink_to(Path("releases") / release_id)
+        self.shelf.let(CHALLENGER, release_id)
 
     def _lay(self, release_id: str, bias: float, trap: int | None = None) -> None:
         if not (self.folder / release_id).exists():
