@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,15 @@ class Clinic:
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         return next((sample.value for sample in samples if sample.name == name and sample.labels == labels), 0.0)
 
-    def report(self, release_id: str = "tiny-1", *, fault: bool = False) -> ReportWorker:
+    def report(
+        self, release_id: str = "tiny-1", *, fault: bool = False, since: datetime | None = None
+    ) -> ReportWorker:  # fmt: skip
         deadline = time.monotonic() + A_WHILE
         while time.monotonic() < deadline:
             for _, payload in self._received(ReportWorker.NAME):
                 report = ReportWorker.from_payload(payload)
-                if report.release_id == release_id and (report.fault is not None) == fault:
+                old = since is not None and report.reported_at < since
+                if report.release_id == release_id and (report.fault is not None) == fault and not old:
                     return report
         raise AssertionError(f"no report of {release_id}:\n{self.log.read_text()}")
 
