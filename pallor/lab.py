@@ -7,24 +7,21 @@ from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from pallor.errors import Refused, shortened
+from pallor.lab_codes import GRAMS_PER_LITRE, LOINC_CLASS, LOINC_SPECIMEN, LOOK_ALIKES, UNIT_CLASS, ucum
 
-# g/L in one of the unit. Molar: the monomer, 64 458 g/mol over four haems = 16 114.5 g/mol (IUPAC/IFCC; UCUM `mmol/L`).
-_GRAMS_PER_LITRE = {"g/L": Decimal(1), "g/dL": Decimal(10), "mmol/L": Decimal("16.1145")}
-_MASS, _MOLES = frozenset({"g/L", "g/dL"}), frozenset({"mmol/L"})
-# LOINC codes of haemoglobin in blood, and the class of unit each promises (loinc.org).
-_LOINC_UNITS = {"718-7": _MASS, "30350-3": _MASS, "30352-9": _MASS, "20509-6": _MASS, "59260-0": _MOLES}
-_LOOK_ALIKES = {
-    "4548-4": "HbA1c, a measure of blood sugar", "17856-6": "HbA1c, a measure of blood sugar",
-    "59261-8": "HbA1c, a measure of blood sugar", "4544-3": "haematocrit", "20570-8": "haematocrit",
-    "785-6": "MCH, the haemoglobin of one red cell", "786-4": "MCHC, the haemoglobin in packed red cells",
-}  # fmt: skip
 # Outside 20 to 250 g/L no living patient is expected: a wrong unit or a slip of the pen, never a diagnosis.
 MIN_G_PER_L, MAX_G_PER_L = Decimal(20), Decimal(250)
+# Outside 40 to 200 g/L it can be, and is seldom: somebody looks at it again.
+_SELDOM_BELOW, _SELDOM_ABOVE = Decimal(40), Decimal(200)
 _NUMBER = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4})?")
 
 
 class HbNotANumber(Refused):
     """The value is not a plain decimal number."""
+
+
+class HbOnlyABound(Refused):
+    """Below or above what the analyser can measure: a bound is no value."""
 
 
 class HbUnitMissing(Refused):
@@ -47,13 +44,22 @@ class LoincUnitMismatch(Refused):
     """The LOINC code promises one kind of unit, the result carries another."""
 
 
+class SpecimenContradicted(Refused):
+    """The LOINC code names one kind of blood, the result another."""
+
+
 @dataclass(frozen=True)
 class Hb:
-    """A haemoglobin value: as reported (``value`` ``unit``) and in g/L."""
+    """A haemoglobin value: as reported (``value`` ``unit``), and in g/L."""
 
     value: str
     unit: str
     g_per_l: Decimal
+
+    @property
+    def seldom(self) -> bool:
+        """Whether it lies where few living people's does."""
+        return not _SELDOM_BELOW <= self.g_per_l <= _SELDOM_ABOVE
 
 
 class Specimen(StrEnum):
@@ -62,11 +68,20 @@ class Specimen(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Performer(StrEnum):
+    """Who measured: a laboratory on its analyser, or somebody with a hand-held one beside the patient."""
+
+    LABORATORY = "laboratory"
+    POINT_OF_CARE = "point-of-care"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True)
 class LabResult:
     """A confirmed haemoglobin for one case.
 
-    ``taken_at``: when the blood was drawn. ``supersedes``: the id of the result that this one corrects.
+    ``taken_at``: when the blood was drawn. ``resulted_at``: when the value was known there. ``device``: the analyser.
+    ``supersedes``: the id of the result that this one corrects.
     """
 
     id: str
@@ -77,6 +92,30 @@ class LabResult:
     loinc: str | None = None
     method: str | None = None
     supersedes: str | None = None
+    resulted_at: datetime | None = None
+    device: str | None = None
+    performer: Performer = Performer.UNKNOWN
+
+
+def counts_for_clearance(specimen: Specimen, performer: Performer) -> bool:
+    """Whether a value may help to clear a release: venous blood on a laboratory's analyser alone.
+
+    Blood from a finger, or a hand-held analyser, counts for the person's follow-up.
+    """
+    return specimen is Specimen.VENOUS and performer is Performer.LABORATORY
+
+
+def read_specimen(said: Specimen, loinc: str | None) -> Specimen:
+    """The kind of blood, as it was said or as the LOINC code names it; raises ``SpecimenContradicted``."""
+    named = LOINC_SPECIMEN.get(loinc or "")
+    if named is None or said == named:
+        return said
+    if said is not Specimen.UNKNOWN:
+        raise SpecimenContradicted(
+            f"LOINC {loinc} is haemoglobin in {named} blood", field="specimen", value=said.value,
+            remedy="Check where the blood came from; 718-7 leaves it open.",
+        )  # fmt: skip
+    return Specimen(named)
 
 
 def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = None) -> Hb:
@@ -84,11 +123,12 @@ def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = 
 
     Args:
         value: the number as reported; text is kept as it was written.
-        unit: UCUM, exactly ``g/L``, ``g/dL`` or ``mmol/L`` (monomer).
+        unit: UCUM, exactly ``g/L``, ``g/dL`` or ``mmol/L`` (monomer), or a spelling of it that is listed
+            (``pallor.lab_codes``); kept as it was written.
         loinc: the code of the observation, when the sender gives one.
 
     Raises:
-        HbUnitMissing, HbUnitUnknown, HbNotANumber, HbImplausible, NotHaemoglobin, LoincUnitMismatch
+        HbUnitMissing, HbUnitUnknown, HbNotANumber, HbOnlyABound, HbImplausible, NotHaemoglobin, LoincUnitMismatch
     """
     _check_loinc(loinc)
     if unit is None or not unit.strip():
@@ -96,27 +136,33 @@ def read_hb(value: str | float | Decimal, unit: str | None, loinc: str | None = 
             "haemoglobin without a unit", field="hb.unit", value=unit,
             remedy="Name the unit the analyser printed: g/L, g/dL or mmol/L.",
         )  # fmt: skip
-    factor = _GRAMS_PER_LITRE.get(unit)
-    if factor is None:
+    code = ucum(unit)
+    if code is None:
         raise HbUnitUnknown(
             "not a unit of haemoglobin known here", field="hb.unit", value=unit, remedy="Use g/L, g/dL or mmol/L."
         )
-    if loinc is not None and unit not in _LOINC_UNITS[loinc]:
+    if loinc is not None and UNIT_CLASS[code] != LOINC_CLASS[loinc]:
         raise LoincUnitMismatch(
             f"LOINC {loinc} and the unit {unit} do not belong together", field="loinc", value=loinc,
             remedy="Check which analyte and unit were reported; use 718-7 for g/L and g/dL, 59260-0 for mmol/L.",
         )  # fmt: skip
     text = str(value)
+    if text.startswith(("<", ">", "≤", "≥")):
+        raise HbOnlyABound(
+            "beyond what the analyser can measure, which is no value", field="hb.value", value=text,
+            remedy="Measure again, diluted or by another method, and send the number.",
+        )  # fmt: skip
     if not _NUMBER.fullmatch(text):
         raise HbNotANumber(
             "not a plain decimal number", field="hb.value", value=text,
             remedy="Write digits with a point, such as 10.4; no comparison signs, no words, no exponent.",
         )  # fmt: skip
-    g_per_l = _tidy(Decimal(text) * factor)
+    g_per_l = _tidy(Decimal(text) * GRAMS_PER_LITRE[code])
     if not MIN_G_PER_L <= g_per_l <= MAX_G_PER_L:
+        low, high = (round(bound / GRAMS_PER_LITRE[code], 1) for bound in (MIN_G_PER_L, MAX_G_PER_L))
         raise HbImplausible(
-            f"{text} {unit} is {g_per_l} g/L, outside {MIN_G_PER_L} to {MAX_G_PER_L} g/L",
-            field="hb.value", value=f"{text} {unit}", remedy=_perhaps_another_unit(text, unit),
+            f"{text} {unit} is outside {low} to {high} {code}",
+            field="hb.value", value=f"{text} {unit}", remedy=_perhaps_another_unit(text, code),
         )  # fmt: skip
     return Hb(value=text, unit=unit, g_per_l=g_per_l)
 
@@ -128,16 +174,16 @@ def _tidy(g_per_l: Decimal) -> Decimal:
 
 
 def _check_loinc(loinc: str | None) -> None:
-    if loinc is None or loinc in _LOINC_UNITS:
+    if loinc is None or loinc in LOINC_CLASS:
         return
-    what = _LOOK_ALIKES.get(loinc, "not a code of haemoglobin in blood known here")
+    what = LOOK_ALIKES.get(loinc, "not a code of haemoglobin in blood known here")
     raise NotHaemoglobin(
         f"LOINC {shortened(loinc, 20)} is {what}", field="loinc", value=loinc,
-        remedy=f"Post haemoglobin only: one of {', '.join(_LOINC_UNITS)}.",
+        remedy=f"Post haemoglobin only: one of {', '.join(LOINC_CLASS)}.",
     )  # fmt: skip
 
 
 def _perhaps_another_unit(text: str, unit: str) -> str:
-    fits = [u for u, f in _GRAMS_PER_LITRE.items() if u != unit and MIN_G_PER_L <= Decimal(text) * f <= MAX_G_PER_L]
+    fits = [u for u, f in GRAMS_PER_LITRE.items() if u != unit and MIN_G_PER_L <= Decimal(text) * f <= MAX_G_PER_L]
     hint = f" Was the unit {' or '.join(fits)}? Then send that unit." if fits else ""
     return f"Check value and unit against the analyser's print-out.{hint}"
