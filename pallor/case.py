@@ -50,7 +50,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """The facts of one visit. ``sore_eye``: red or sore, which colours the conjunctiva by itself."""
+    """The facts of one visit.
+
+    ``sore_eye``: red or sore, which colours the conjunctiva by itself. ``specimen_barcode``: of the tube filled.
+    """
 
     id: str
     site: str
@@ -61,6 +64,7 @@ class Case:
     danger_signs: tuple[DangerSign, ...] = ()
     severe_pallor: bool = False
     sore_eye: bool = False
+    specimen_barcode: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         said = {"visited_at": utc_text(self.visited_at), "consent": self.consent.to_json()}
@@ -83,7 +87,10 @@ class Case:
 
     def digest(self) -> str:
         """Two submissions of one case are the same when this is."""
-        return digest_of(self.to_json())
+        said = self.to_json()
+        if self.specimen_barcode is None:
+            del said["specimen_barcode"]  # what was sent before there were barcodes is still the same case
+        return digest_of(said)
 
 
 def check_subject_code(code: str) -> str:

@@ -10,6 +10,7 @@ from backend.services.standing_consents import Standing
 from backend.wire import out, rights, training
 from pallor.consent import Purpose
 from pallor.image.quality import RETAKE_WORDS
+from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
 from pallor.release.manifest import Manifest
 
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
@@ -51,6 +52,7 @@ def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
         photos=[photo(row, row.bytes if row.received_at else 0, others, within) for row, others in view.photos],
         label=label(view.label) if view.label else None,
         warnings=warnings,
+        recollect=out.RecollectOut(reason=view.recollect[0], asked_at=view.recollect[1]) if view.recollect else None,
         **{name: facts[name] for name in facts if name not in ("id", "consent")},
     )
 
@@ -85,6 +87,7 @@ def label(row: Row[Any]) -> out.LabelOut:
         no_criterion=record["no_criterion"],
         eligible=row.eligible,
         withheld=record["withheld"],
+        retracted=record.get("retracted", False),
         supersedes=row.supersedes,
         derived_at=row.derived_at,
         written=row.written_at is not None,
@@ -103,7 +106,13 @@ def lab_result(row: Row[Any]) -> out.LabResultOut:
         specimen=row.specimen,
         loinc=row.loinc,
         method=row.method,
+        device=row.device,
+        performer=row.performer,
+        resulted_at=row.resulted_at,
         supersedes=row.supersedes,
+        retracted=row.retracted,
+        counts_for_clearance=counts_for_clearance(Specimen(row.specimen), Performer(row.performer)),
+        unusual=read_hb(row.value, row.unit, row.loinc).seldom,
         received_at=row.received_at,
     )
 

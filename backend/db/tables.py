@@ -188,6 +188,7 @@ cases = Table(
     Column("submitted_digest", String(71), nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("received_by", _ACTOR, nullable=False),
+    Column("specimen_barcode", String(32), index=True),  # of the tube that was filled at the visit
     Index(None, "received_at", "id"),
     Index(None, "site", "subject_code"),
 )
@@ -273,8 +274,61 @@ lab_results = Table(
     Column("loinc", String(16)),
     Column("method", String(64)),
     Column("supersedes", String(36), ForeignKey("lab_results.id"), unique=True),  # kept beside what it corrects
+    Column("resulted_at", Moment),  # when the value was known at the laboratory
+    Column("device", String(64)),  # the analyser
+    Column("performer", String(16), nullable=False, server_default="unknown"),  # pallor.lab.Performer
     Column("received_at", Moment, nullable=False),
     Column("received_by", _ACTOR, nullable=False),
+)
+
+lab_retractions = Table(  # results that are not to count any more; each stays beside it
+    "lab_retractions",
+    metadata,
+    _id(),
+    _case_id(index=True),
+    Column("result_id", String(36), ForeignKey("lab_results.id"), nullable=False, unique=True),
+    Column("kind", String(20), nullable=False),  # taken-back | entered-in-error | cancelled | specimen-rejected
+    Column("reason", Text),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+)
+
+lab_reports = Table(  # lines of laboratories' reports: what became of each, and what it said until that is settled
+    "lab_reports",
+    metadata,
+    _id(),
+    Column("sender", String(32), nullable=False),  # the device or person, in whose numbers a business id is
+    Column("key", String(71), nullable=False),  # of sender and business id: words about the same measurement
+    Column("digest", String(71), nullable=False),
+    Column("status", String(20), nullable=False),  # pallor.reported.ReportStatus
+    Column("resulted_at", Moment),
+    Column("g_per_l", String(8)),
+    # recorded | noted | waiting | worklist | overtaken | superseded | retracted | dismissed
+    Column("state", String(16), nullable=False),
+    Column("reason", String(40)),  # why it waits, or is on the worklist
+    Column("rejection", String(16)),  # of a specimen: blood has to be taken again
+    Column("case_id", String(36), ForeignKey("cases.id"), index=True),
+    Column("result_id", String(36), ForeignKey("lab_results.id"), index=True),
+    Column("named_case_id", String(36)),  # what it names, which may not have arrived yet
+    Column("barcode", String(32)),
+    Column("subject_code", String(32)),
+    Column("content", JSON(none_as_null=True)),  # until it is settled
+    Column("received_at", Moment, nullable=False),
+    Column("received_by", _ACTOR, nullable=False),
+    Column("settled_at", Moment),
+    Column("settled_by", _ACTOR),
+    Index("uq_lab_reports_key_digest", "key", "digest", unique=True),  # the same said again is nothing new
+    Index(None, "state", "received_at"),
+    Index(None, "named_case_id"),
+    Index(None, "barcode"),
+)
+
+lab_report_sites = Table(  # at which sites its sender was, and so whose worklist it is on
+    "lab_report_sites",
+    metadata,
+    Column("report_id", String(36), ForeignKey("lab_reports.id"), primary_key=True),
+    Column("site", String(32), ForeignKey("sites.code"), primary_key=True),
+    Index(None, "site"),
 )
 
 amendments = Table(
@@ -451,6 +505,7 @@ snapshot_cases = Table(  # which cases a snapshot holds; no foreign key, for a c
     metadata,
     Column("snapshot_digest", String(71), ForeignKey("snapshots.digest"), primary_key=True),
     Column("case_id", String(36), primary_key=True),
+    Column("label_id", String(36)),  # what was learned of it; not known of the first snapshots
 )
 
 same_photo_reports = Table(  # what the trainer found about a snapshot: the newest word stands

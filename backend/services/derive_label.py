@@ -19,16 +19,20 @@ from pallor.ids import new_id
 from pallor.lab import Hb, read_hb
 from pallor.label import Label, label_of
 
+RETRACTED = "result-retracted"
 USABLE = ("waiting", "scored")  # states of a photo whose quality was good enough
 
 
 def derive_label(tx: Connection, clock: Clock, case_id: str, table: str, *, by: str) -> None:
     """Write the label that follows from the case as it now stands, unless it is the one on record.
 
+    Where no result stands any more, what there was is retracted by a label that says nothing.
+
     ``by``: whose change made it follow.
     """
     results = standing_results(tx, [case_id])
     if not results:
+        _retract(tx, clock, case_id, by=by)
         return
     case = case_of(case_row(tx, case_id))
     newest = results[-1]
@@ -97,6 +101,15 @@ def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
         "altitude": "adjusted" if label.altitude_adjusted else "not adjusted",
         "no_criterion": label.no_criterion,
     }
+
+
+def _retract(tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
+    there = tx.execute(select(labels).where(labels.c.case_id == case_id, is_newest())).first()
+    if there is None or there.record.get("retracted"):
+        return
+    content = {name: value for name, value in there.record.items() if name not in ("id", "supersedes", "derived_at")}
+    nothing = {"retracted": True, "withheld": [RETRACTED], "severity": None, "anaemic": None, "no_criterion": RETRACTED}
+    _supersede(tx, clock, case_id, content | nothing, eligible=False, by=by)
 
 
 def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool, by: str) -> None:

@@ -8,10 +8,22 @@ from typing import Any
 from sqlalchemy import Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases, changes, lab_results, labels, photos, predictions, releases, sites
+from backend.db.tables import (
+    amendments,
+    cases,
+    changes,
+    lab_results,
+    lab_retractions,
+    labels,
+    photos,
+    predictions,
+    releases,
+    sites,
+)
 from backend.services.derive_label import is_newest
 from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
+from backend.services.specimens_to_collect import specimens_to_collect
 from backend.services.standing_consents import Standing, standing_consents
 from pallor.advice import Advice, advise
 from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
@@ -20,6 +32,7 @@ from pallor.lab import Hb, read_hb
 from pallor.label import label_of
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
+from pallor.reported import Rejection
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class CaseView:
     amended: bool
     consents: dict[Purpose, Standing]
     practice: bool
+    recollect: tuple[Rejection, datetime] | None
 
 
 def show_case(database: Database, case_id: str) -> CaseView:
@@ -108,9 +122,10 @@ def list_releases(database: Database) -> list[tuple[str, Manifest]]:
 def show_lab_result(database: Database, result_id: str) -> Row[Any]:
     """One laboratory result, and whether its site is one for ``practice``; raises ``NotFound``."""
     query = (
-        select(lab_results, sites.c.practice)
+        select(lab_results, sites.c.practice, lab_retractions.c.kind.label("retracted"))
         .join(cases, cases.c.id == lab_results.c.case_id)
         .join(sites, sites.c.code == cases.c.site)
+        .outerjoin(lab_retractions, lab_retractions.c.result_id == lab_results.c.id)
         .where(lab_results.c.id == result_id)
     )
     with database.read() as connection:
@@ -153,6 +168,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     }
     amended = set(connection.execute(select(amendments.c.case_id).where(amendments.c.case_id.in_(ids))).scalars())
     said = standing_consents(connection, ids)
+    to_collect = specimens_to_collect(connection, ids)
     practising = set(connection.execute(select(sites.c.code).where(sites.c.practice)).scalars())
     manifests: dict[str, Manifest | None] = {}
     views = []
@@ -194,6 +210,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                 amended=row.id in amended,
                 consents=said[row.id],
                 practice=row.site in practising,
+                recollect=to_collect.get(row.id),
             )
         )
     return views
@@ -213,7 +230,7 @@ def _shown_answers(connection: Connection, case_ids: list[str]) -> dict[str, Pre
 
 def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
     query = select(labels).where(labels.c.case_id.in_(case_ids), is_newest())
-    return {row.case_id: row for row in connection.execute(query)}
+    return {row.case_id: row for row in connection.execute(query) if not row.record.get("retracted")}
 
 
 def _standing_values(connection: Connection, case_ids: list[str]) -> dict[str, list[Hb]]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, changes, lab_results, tombstones
+from backend.db.tables import cases, changes, lab_results, lab_retractions, tombstones
 from pallor.case import Case
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -86,15 +86,16 @@ def case_of(row: Row[Any]) -> Case:
 
 
 def standing_results(tx: Connection, case_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """The laboratory results of some cases that no other supersedes, in the order in which they came."""
+    """The laboratory results of some cases that no other supersedes and nobody took back, in the order they came in."""
     later = lab_results.alias()
     superseded = select(later.c.id).where(later.c.supersedes == lab_results.c.id).exists()
-    query = select(lab_results).where(lab_results.c.case_id.in_(case_ids), ~superseded)
+    retracted = select(lab_retractions.c.id).where(lab_retractions.c.result_id == lab_results.c.id).exists()
+    query = select(lab_results).where(lab_results.c.case_id.in_(case_ids), ~superseded, ~retracted)
     return tx.execute(query.order_by(lab_results.c.received_at, lab_results.c.id)).all()
 
 
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
-    """Tell the feed that a case, photo, prediction, lab-result, amendment or label is new or different."""
+    """Tell the feed that something of a case is new or different (``backend.wire.out.ChangeOut`` lists what)."""
     site = select(cases.c.site).where(cases.c.id == case_id).scalar_subquery()
     row = {"kind": kind, "entity_id": entity_id, "case_id": case_id, "site": site, "at": clock.now()}
     tx.execute(changes.insert().values(row))

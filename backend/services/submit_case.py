@@ -40,6 +40,7 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
         "submitted_digest": case.digest(),
         "received_at": clock.now(),
         "received_by": by,
+        "specimen_barcode": case.specimen_barcode,
     }
     with database.write() as tx:
         _check_site(tx, case.site, within)

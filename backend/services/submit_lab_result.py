@@ -3,7 +3,7 @@
 A wrong result is corrected by another that supersedes it; both stay on record.
 """
 
-from datetime import timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
@@ -15,9 +15,8 @@ from backend.services.records import case_of, case_row, note_change, put_once
 from pallor.clock import Clock, utc_text
 from pallor.digest import digest_of
 from pallor.errors import Refused
-from pallor.lab import LabResult
-
-_MAX_GAP = timedelta(days=90)  # haemoglobin of another season says nothing of this visit: a slip in a date
+from pallor.lab import LabResult, Performer
+from pallor.reported import MAX_GAP
 
 
 class SpecimenOfAnotherVisit(Refused):
@@ -41,6 +40,17 @@ def submit_lab_result(
         ContentDiffers: the id is on record with another content.
         SpecimenOfAnotherVisit, CannotSupersede
     """
+    with database.write() as tx:
+        case_row(tx, result.case_id, within=within)
+        return record_result(database, tx, clock, result, table, by=by)
+
+
+def record_result(database: Database, tx: Connection, clock: Clock, result: LabResult, table: str, *, by: str) -> bool:
+    """Record a result of a case that is there, and derive the label; True when it is new.
+
+    Raises:
+        ContentDiffers, SpecimenOfAnotherVisit, CannotSupersede
+    """
     content = {
         "case_id": result.case_id,
         "value": result.hb.value,
@@ -51,7 +61,11 @@ def submit_lab_result(
         "method": result.method,
         "supersedes": result.supersedes,
     }
-    said = {**content, "taken_at": utc_text(result.taken_at)}
+    # What was posted before a result could say these keeps its digest.
+    content |= {} if result.resulted_at is None else {"resulted_at": result.resulted_at}
+    content |= {} if result.device is None else {"device": result.device}
+    content |= {} if result.performer is Performer.UNKNOWN else {"performer": result.performer.value}
+    said = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in content.items()}
     row = {
         **content,
         "id": result.id,
@@ -60,22 +74,21 @@ def submit_lab_result(
         "received_at": clock.now(),
         "received_by": by,
     }
-    with database.write() as tx:
-        case = case_of(case_row(tx, result.case_id, within=within))
-        if abs(result.taken_at - case.visited_at) > _MAX_GAP:
-            raise SpecimenOfAnotherVisit(
-                f"the visit was on {case.visited_at:%Y-%m-%d}, more than {_MAX_GAP.days} days apart",
-                field="taken_at", value=utc_text(result.taken_at),
-                remedy="Check the date the blood was drawn, and that this is the right case.",
-            )  # fmt: skip
-        if tx.execute(select(lab_results.c.id).where(lab_results.c.id == result.id)).first() is None:
-            _check_superseded(tx, result)
-        if not put_once(database, tx, lab_results, row, "result_id"):
-            return False
-        note_change(tx, clock, "lab-result", result.id, result.case_id)
-        write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
-        derive_label(tx, clock, result.case_id, table, by=by)
-        return True
+    case = case_of(case_row(tx, result.case_id))
+    if abs(result.taken_at - case.visited_at) > MAX_GAP:
+        raise SpecimenOfAnotherVisit(
+            f"the visit was on {case.visited_at:%Y-%m-%d}, more than {MAX_GAP.days} days apart",
+            field="taken_at", value=utc_text(result.taken_at),
+            remedy="Check the date the blood was drawn, and that this is the right case.",
+        )  # fmt: skip
+    if tx.execute(select(lab_results.c.id).where(lab_results.c.id == result.id)).first() is None:
+        _check_superseded(tx, result)
+    if not put_once(database, tx, lab_results, row, "result_id"):
+        return False
+    note_change(tx, clock, "lab-result", result.id, result.case_id)
+    write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
+    derive_label(tx, clock, result.case_id, table, by=by)
+    return True
 
 
 def _check_superseded(tx: Connection, result: LabResult) -> None:

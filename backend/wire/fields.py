@@ -97,6 +97,9 @@ Reported = Annotated[
 ]
 Secret = Annotated[StrictStr, WrapValidator(_unseen)]  # comes back in no error, whatever is wrong with it
 Plain = Annotated[StrictStr, BeforeValidator(_plain)]
+Barcode = Annotated[
+    StrictStr, Field(max_length=32, description="Ten characters, the last a check character", examples=["K7Q2M4X9TW"])
+]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
 Trimester = Annotated[Whole, Field(ge=1, le=3)]

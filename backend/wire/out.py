@@ -7,7 +7,8 @@ from pydantic import Field
 from backend.wire.fields import Id, Moment, Sha256, Site, Wire
 from pallor.advice import Advice, AdviceCode
 from pallor.case import DangerSign, Status
-from pallor.lab import Specimen
+from pallor.lab import Performer, Specimen
+from pallor.reported import Rejection
 from pallor.subject import Pregnancy, Sex
 
 
@@ -64,6 +65,7 @@ class LabelOut(Wire):
     no_criterion: str | None
     eligible: bool
     withheld: list[str]
+    retracted: bool = Field(description="Its result was taken back, and no other stands")
     supersedes: Id | None
     derived_at: Moment
     written: bool = Field(description="The record is durable in the object store")
@@ -83,6 +85,13 @@ class ConsentsOut(Wire):
     training: ConsentOut
 
 
+class RecollectOut(Wire):
+    """The laboratory could not use the specimen: blood has to be taken again."""
+
+    reason: Rejection
+    asked_at: Moment
+
+
 class CaseOut(Wire):
     case_id: Id
     site: Site
@@ -94,6 +103,8 @@ class CaseOut(Wire):
     danger_signs: list[DangerSign]
     severe_pallor: bool
     sore_eye: bool
+    specimen_barcode: str | None
+    recollect: RecollectOut | None = Field(description="Open until a value comes")
     consent: ConsentsOut
     amended: bool
     status: Status
@@ -122,7 +133,13 @@ class LabResultOut(Wire):
     specimen: Specimen
     loinc: str | None
     method: str | None
+    device: str | None
+    performer: Performer
+    resulted_at: Moment | None
     supersedes: Id | None
+    retracted: Literal["taken-back", "entered-in-error", "cancelled", "specimen-rejected"] | None
+    counts_for_clearance: bool = Field(description="Venous blood on a laboratory's analyser")
+    unusual: bool = Field(description="A value that few living people have: look at it again")
     received_at: Moment
 
 
@@ -150,7 +167,10 @@ class PredictionOut(Wire):
 
 
 class ChangeOut(Wire):
-    kind: Literal["case", "photo", "prediction", "lab-result", "amendment", "consent", "label", "erased"]
+    kind: Literal[
+        "case", "photo", "prediction", "lab-result", "lab-retraction", "recollect", "amendment", "consent", "label",
+        "erased",
+    ]  # fmt: skip
     id: Id
     case_id: Id
     at: Moment

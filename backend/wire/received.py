@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from backend.wire.fields import Age, Altitude, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
+from backend.services.specimen_barcode import check_barcode
+from backend.wire.fields import Age, Altitude, Barcode, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
 from pallor.clock import parse_utc, utc_text
 from pallor.consent import Consent, Consents
@@ -118,6 +119,7 @@ class CaseIn(Wire):
     danger_signs: list[DangerSign] = Field(default=[], max_length=len(DangerSign))
     severe_pallor: StrictBool = Field(default=False, description="Palms or inner eyelids plainly white")
     sore_eye: StrictBool = Field(default=False, description="Red or sore eye")
+    specimen_barcode: Barcode | None = Field(default=None, description="On the label of the tube that was filled")
 
 
 class PhotoQuery(Wire):
@@ -206,6 +208,7 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
         danger_signs=tuple(sorted(set(body.danger_signs))),
         severe_pallor=body.severe_pallor,
         sore_eye=body.sore_eye,
+        specimen_barcode=check_barcode(body.specimen_barcode) if body.specimen_barcode is not None else None,
     )
 
 

@@ -1,0 +1,115 @@
+"""A human settles what a line alone does not: which case it is, or that it is none."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Row, literal, select, tuple_, update
+
+from backend.db.engine import Database
+from backend.db.tables import lab_report_sites, lab_reports
+from backend.services.audit import write_audit
+from backend.services.match_report import match_report, objections
+from backend.services.receive_report import Laboratory, settle_report
+from backend.services.records import CaseErased, case_row, not_found
+from pallor.errors import Refused
+from pallor.reported import ReportedHb
+
+OPEN = ("waiting", "worklist")
+
+
+class ReportSettled(Refused):
+    """Nothing is open about this line."""
+
+
+class CaseDisagrees(Refused):
+    """What the line says of the person or the visit is not what the case says."""
+
+
+def confirm_report(lab: Laboratory, report_id: str, case_id: str, *, within: frozenset[str] | None, by: str) -> None:
+    """Say that a line is about a case; its result is recorded as the laboratory's word.
+
+    Raises:
+        ReportSettled: unless it is settled already with this case: then nothing is done.
+        NotFound, CaseErased
+        CaseDisagrees: age, sex, code, barcode or season: the case is amended first, or it is another.
+    """
+    with lab.database.write() as tx:
+        row = tx.execute(select(lab_reports).where(lab_reports.c.id == report_id)).one()
+        if row.state == "recorded" and row.case_id == case_id:
+            return
+        line = _open(row)
+        wrong = objections(line, case_row(tx, case_id, within=within))
+        if wrong:
+            raise CaseDisagrees(
+                f"the line and this case do not agree: {', '.join(wrong)}", field="case_id", value=case_id,
+                remedy="Look at the form and the tube. Amend the case where it is wrong, or dismiss the line.",
+            )  # fmt: skip
+        write_audit(tx, lab.clock, by, "lab-report.confirm", report_id, case_id=case_id, old={"reason": row.reason})
+        settle_report(lab, tx, row, line, case_id, by=by)
+
+
+def dismiss_report(lab: Laboratory, report_id: str, reason: str, *, by: str) -> None:
+    """Say that a line is about none of the cases; raises ``ReportSettled``, unless it was dismissed before."""
+    with lab.database.write() as tx:
+        row = tx.execute(select(lab_reports).where(lab_reports.c.id == report_id)).one()
+        if row.state == "dismissed":
+            return
+        _open(row)
+        settled = {"settled_at": lab.clock.now(), "settled_by": by}
+        values = {"state": "dismissed", "reason": None, "content": None}
+        tx.execute(update(lab_reports).where(lab_reports.c.id == report_id).values(values | settled))
+        write_audit(
+            tx, lab.clock, by, "lab-report.dismiss", report_id, case_id=row.case_id,
+            old={"reason": row.reason}, reason=reason,
+        )  # fmt: skip
+
+
+def show_report(database: Database, report_id: str) -> tuple[Row[Any], tuple[str, ...]]:
+    """A line, and the cases among which a human may choose; raises ``NotFound``."""
+    with database.read() as connection:
+        row = connection.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
+    if row is None:
+        raise not_found("report_id", report_id, "line of a report")
+    return row, _candidates(database, row)
+
+
+def list_reports(
+    database: Database, states: Collection[str], limit: int, after: tuple[Any, str] | None,
+    *, within: frozenset[str] | None,
+) -> list[tuple[Row[Any], tuple[str, ...]]]:  # fmt: skip
+    """Lines in some states whose senders belong to these sites (None: all), newest first, each with its candidates."""
+    key = (lab_reports.c.received_at, lab_reports.c.id)
+    query = select(lab_reports).where(lab_reports.c.state.in_(states))
+    query = query.order_by(*(column.desc() for column in key)).limit(limit)
+    if within is not None:
+        here = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site.in_(within))
+        query = query.where(lab_reports.c.id.in_(here))
+    if after is not None:
+        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
+        query = query.where(tuple_(*key) < tuple_(*bound))
+    with database.read() as connection:
+        rows = list(connection.execute(query))
+    return [(row, _candidates(database, row)) for row in rows]
+
+
+def _candidates(database: Database, row: Row[Any]) -> tuple[str, ...]:
+    if row.state not in OPEN or row.content is None:
+        return ()
+    if row.case_id is not None:
+        return (row.case_id,)
+    with database.read() as connection:
+        sites = select(lab_report_sites.c.site).where(lab_report_sites.c.report_id == row.id)
+        try:
+            line = ReportedHb.from_json(row.content)
+            return match_report(connection, line, list(connection.execute(sites).scalars())).candidates
+        except CaseErased:
+            return ()
+
+
+def _open(row: Row[Any]) -> ReportedHb:
+    if row.state not in OPEN or row.content is None:
+        raise ReportSettled(
+            f"this line is {row.state} already", field="report_id", value=row.id,
+            remedy="A value that was recorded is corrected, or taken back.",
+        )  # fmt: skip
+    return ReportedHb.from_json(row.content)
