@@ -141,9 +141,9 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             g.caller = g.ask_again()
         if rule.reach is Reach.PATH:
             check_within(parts.database, path, g.caller.sites)
-        if request.method in _WITH_BODY and "photo_id" not in path:
+        if request.method in _WITH_BODY and "photo_id" not in path and rule.takes:
             began = time.perf_counter()
-            _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES)
+            _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES, rule.takes)
             if rule.roles and time.perf_counter() - began > _LONG_SECONDS:
                 g.ask_again()
 
@@ -186,12 +186,12 @@ def _told(response: Response) -> dict[str, object]:
     }
 
 
-def _check_json(max_bytes: int) -> None:
+def _check_json(max_bytes: int, types: tuple[str, ...]) -> None:
     request.max_content_length = max_bytes
-    if request.mimetype != "application/json":
+    if request.mimetype not in types:
         raise BodyTypeRefused(
             "this route takes JSON", field="Content-Type", value=request.mimetype or None,
-            remedy="Send Content-Type: application/json.",
+            remedy=f"Send Content-Type: {types[0]}.",
         )  # fmt: skip
     try:
         data = request.get_data()

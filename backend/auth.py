@@ -75,12 +75,14 @@ class DeviceStolen(Refused):
 class Reach(StrEnum):
     """How a route keeps to the caller's sites.
 
-    ``PATH``: the case or result named in the path lies at one of them. ``BODY``: what the body names does. ``LIST``:
-    only what lies there is shown. ``NONE``: the route speaks of no site's data.
+    ``PATH``: the case or result named in the path lies at one of them. ``BODY``: what the body names does. ``MATCH``:
+    what the body says is held against what lies there, and against nothing else. ``LIST``: only what lies there is
+    shown. ``NONE``: the route speaks of no site's data.
     """
 
     PATH = "path"
     BODY = "body"
+    MATCH = "match"
     LIST = "list"
     NONE = "none"
 
@@ -92,7 +94,8 @@ class Rule:
     ``roles``: who may use it, empty for anyone, who then needs no token. ``delivers``: a locked or a retired phone may,
     with what it has sealed. ``unfinished``: also callers may who have something to do first (another password, a second
     factor, a fingerprint to be compared). ``last_word``: also a stolen device. ``large``: a machine sends more
-    than people do.
+    than people do. ``human``: a person decides here, never a machine. ``takes``: of which type a body is; none: bytes
+    that the route itself reads and bounds.
     """
 
     roles: frozenset[Role]
@@ -101,6 +104,8 @@ class Rule:
     unfinished: bool = False
     last_word: bool = False
     large: bool = False
+    human: bool = False
+    takes: tuple[str, ...] = ("application/json",)
 
 
 @dataclass(frozen=True)
@@ -153,11 +158,13 @@ def allow(
     unfinished: bool = False,
     last_word: bool = False,
     large: bool = False,
+    human: bool = False,
+    takes: tuple[str, ...] = ("application/json",),
 ) -> Callable[[Route], Route]:
     """Declare who may use a route; ``app.create_app`` refuses to start with a route that declares nobody."""
     if not roles:
         raise ValueError("a rule names its roles; for everybody there is allow_anyone")
-    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large))
+    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large, human, takes))
 
 
 def allow_anyone() -> Callable[[Route], Route]:
@@ -229,6 +236,11 @@ def check_rule(caller: Caller, rule: Rule, sealed_at: datetime | None) -> None:
         raise SignInNeeded(
             "nobody is signed in on this phone", field="Authorization", value=caller.device,
             remedy="Sign in on it. What is sealed can be sent without, with Pallor-Person and Sealed-At.",
+        )  # fmt: skip
+    if rule.human and caller.person_id is None:
+        raise SignInNeeded(
+            "this is for a person to decide", field="Authorization", value=caller.device,
+            remedy="Sign in with your own account (POST /api/v1/sign-in).",
         )  # fmt: skip
     if caller.needs and not rule.unfinished:
         raise _NEEDS[caller.needs[0]]()

@@ -27,6 +27,7 @@ from backend.auth import (
 )
 from backend.services.answer_to_explain import NotScored, ValueNotIn
 from backend.services.channel_words import ChannelUnknown
+from backend.services.decide_report import CaseDisagrees, ReportSettled
 from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
@@ -46,6 +47,7 @@ from backend.services.receive_node_report import ReportOld
 from backend.services.receive_photo import OffsetMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
 from backend.services.register_release import ReleaseIdTaken
+from backend.services.retract_result import RetractedAlready, TakeBackOver
 from backend.services.rotate_token import CookieNotRotated, TokenReplaced
 from backend.services.sign_in import BrowserNeeded, DeviceTokenNeeded, PhoneOut, SiteNotShared
 from backend.services.sign_in_by_oidc import AccountUnknown, SignInNotBegun
@@ -116,6 +118,10 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RolloutHalted: HTTPStatus.CONFLICT,
     RolloutRunning: HTTPStatus.CONFLICT,
     StepBackward: HTTPStatus.CONFLICT,
+    CaseDisagrees: HTTPStatus.CONFLICT,
+    ReportSettled: HTTPStatus.CONFLICT,
+    RetractedAlready: HTTPStatus.CONFLICT,
+    TakeBackOver: HTTPStatus.CONFLICT,
     ReportOld: HTTPStatus.CONFLICT,
     RepositoryMissing: HTTPStatus.CONFLICT,
     ReportUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -127,7 +133,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     Untrusted: HTTPStatus.BAD_GATEWAY,
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
-_HIDDEN = ("subject_code", "reason")
+_HIDDEN = ("subject_code", "reason", "dismiss", "business_id", "specimen_barcode")
 # The last one is said of a text's length only where it is a backend.wire.fields.Secret.
 _TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"
@@ -164,27 +170,38 @@ class Problem(BaseModel):
 
 def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Response:
     """A problem as a response."""
-    body = Problem(
-        type=f"urn:pallor:problem:{code}",
-        title=status.phrase,
-        status=status,
-        detail=detail,
-        code=code,
-        faults=faults or [],
-    )
-    response = Response(body.model_dump_json(), status, content_type="application/problem+json")
-    if status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return response
+    return _response(_problem(status, code, detail, faults or []))
 
 
 def not_valid(error: ValidationError) -> Response:
     """What pydantic found wrong with a request, at once."""
-    faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
-    detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
+    return _response(problem_of(error))
+
+
+def problem_of(error: PallorError | ValidationError) -> Problem:
+    """What is wrong, as it goes over the wire."""
+    if isinstance(error, ValidationError):
+        faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
+        detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
+    status, faults = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), []
+    if isinstance(error, Refused):
+        faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
+    return _problem(status, error.code(), str(error), faults)
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault]) -> Problem:
+    kind = f"urn:pallor:problem:{code}"
+    return Problem(type=kind, title=status.phrase, status=status, detail=detail, code=code, faults=faults)
+
+
+def _response(body: Problem) -> Response:
+    response = Response(body.model_dump_json(), body.status, content_type="application/problem+json")
+    if body.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if body.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
 
 
 def answer_with_problems(app: Flask) -> None:
@@ -192,14 +209,10 @@ def answer_with_problems(app: Flask) -> None:
 
     @app.errorhandler(PallorError)
     def _ours(error: PallorError) -> Response:
-        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        faults = []
-        if isinstance(error, Refused):
-            faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
-        else:
+        if not isinstance(error, Refused):
             told = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
             log.warning("not answered", extra=told)
-        response = problem(status, error.code(), str(error), faults)
+        response = _response(problem_of(error))
         if isinstance(error, OffsetMismatch):
             response.headers["Upload-Offset"] = str(error.expected)
         if isinstance(error, TooManyAttempts):

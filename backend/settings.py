@@ -138,6 +138,10 @@ class Settings(OfficeSettings, StoreSettings):
         "Where the sweeper serves metrics to Prometheus, without asking who looks, such as 127.0.0.1:9464",
         default=None,
     )
+    take_back_minutes: float = setting(
+        "PALLOR_TAKE_BACK_MINUTES", number(0, 24 * 60), "So long a laboratory result is taken back without a word",
+        default=15.0,
+    )  # fmt: skip
     visibility_seconds: int = setting(
         "PALLOR_VISIBILITY_SECONDS", whole(1), "A message taken by a killed process returns after this", default=60
     )

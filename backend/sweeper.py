@@ -16,6 +16,8 @@ from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.receive_photo import discard_stale_uploads
+from backend.services.receive_report import Laboratory
+from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
@@ -23,6 +25,7 @@ from backend.services.take_in_photo import message_for
 from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import PallorError, Unavailable
+from pallor.label import DEFAULT_TABLE
 from pallor.store.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Swept:
     labels_written: int = 0
     objects_taken_away: int = 0
     erasures_finished: int = 0
+    lab_reports_settled: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,14 @@ class Kept:
 
     uploads_discarded: int
     cases_erased: int
+    lab_reports_let_go: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
-          nothing_queued: Callable[[], bool] = lambda: True) -> Swept:  # fmt: skip
+          nothing_queued: Callable[[], bool] = lambda: True, label_table: str = DEFAULT_TABLE) -> Swept:  # fmt: skip
     """One round; ``nothing_queued``: whether every message that was sent has been worked off."""
     return Swept(
+        lab_reports_settled=settle_waiting(Laboratory(database, clock, label_table)),
         resent=resend_waiting(database, clock, send, resend_seconds),
         labels_written=write_labels(database, store, clock),
         objects_taken_away=take_away_objects(database, store, clock),
@@ -79,6 +85,7 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
     kept = Kept(
         uploads_discarded=discard_stale_uploads(database, clock, clock.now() - _STALE_UPLOAD),
         cases_erased=apply_retention(database, clock, label_table),
+        lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
     )
     database.checkpoint()
     return kept
@@ -95,7 +102,7 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
                 _tell(keep_house(database, clock, label_table))
                 kept_at = clock.now()
-            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued))
+            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
         if signing is not None:

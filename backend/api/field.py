@@ -10,6 +10,8 @@ from backend.auth import Reach, allow, check_before_end
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
 from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
+from backend.services.receive_report import Laboratory
+from backend.services.settle_waiting import settle_waiting
 from backend.services.submit_case import submit_case
 from backend.services.take_in_photo import Declaration, Intake
 from backend.wire import cursors, out, received
@@ -31,6 +33,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=TOKEN_OR_SESSION
     )
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
+    laboratory = Laboratory(parts.database, parts.clock, parts.settings.label_table)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
@@ -40,6 +43,8 @@ def field_api(parts: Parts) -> APIBlueprint:
         case = received.to_case(path.case_id, body, parts.clock.now())
         check_before_end(caller(), "visited_at", case.visited_at)
         created = submit_case(parts.database, parts.clock, case, within=caller().sites, by=caller().actor)
+        if created:
+            settle_waiting(laboratory, case.id)  # cut off here, the sweeper does it
         row = show_receipt(parts.database, case.id)
         receipt = out.CaseReceipt(case_id=case.id, submitted_digest=row.submitted_digest, received_at=row.received_at)
         return shown(receipt, 201 if created else 200)
@@ -127,6 +132,8 @@ def field_api(parts: Parts) -> APIBlueprint:
         created = amend_case(
             parts.database, parts.clock, path.case_id, path.amendment_id, changes, body.reason, table, by=caller().actor
         )
+        if created:
+            settle_waiting(laboratory, path.case_id)  # it may have been for this that a line of a report was kept
         row = show_amendment(parts.database, path.case_id, path.amendment_id)
         receipt = show.amendment(row)
         if caller().only_delivers:

@@ -1,13 +1,15 @@
 """From records to the models that leave: the only place that knows both."""
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row
 
 from backend.services.post_candidate import SnapshotState
 from backend.services.read_records import CaseView
+from backend.services.receive_report import Received
 from backend.services.standing_consents import Standing
-from backend.wire import out, rights, training
+from backend.wire import lab, out, rights, training
 from pallor.consent import Purpose
 from pallor.image.quality import RETAKE_WORDS
 from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
@@ -113,6 +115,29 @@ def lab_result(row: Row[Any]) -> out.LabResultOut:
         retracted=row.retracted,
         counts_for_clearance=counts_for_clearance(Specimen(row.specimen), Performer(row.performer)),
         unusual=read_hb(row.value, row.unit, row.loinc).seldom,
+        received_at=row.received_at,
+    )
+
+
+def report(done: Received) -> lab.LabReportOut:
+    return lab.LabReportOut(**asdict(done))
+
+
+def open_report(row: Row[Any], candidates: tuple[str, ...]) -> lab.OpenReportOut:
+    said = row.content or {}
+    hb = said.get("hb") or {"value": None, "unit": None}
+    return lab.OpenReportOut(
+        report_id=row.id,
+        state=row.state,
+        reason=row.reason,
+        status=row.status,
+        sender=row.sender,
+        hb_value=hb["value"],
+        hb_unit=hb["unit"],
+        taken_at=said.get("taken_at"),
+        specimen_barcode=row.barcode,
+        subject_code=row.subject_code,
+        candidates=list(candidates),
         received_at=row.received_at,
     )
 

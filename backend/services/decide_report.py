@@ -9,12 +9,10 @@ from backend.db.engine import Database
 from backend.db.tables import lab_report_sites, lab_reports
 from backend.services.audit import write_audit
 from backend.services.match_report import match_report, objections
-from backend.services.receive_report import Laboratory, settle_report
+from backend.services.receive_report import OPEN, Laboratory, settle_report
 from backend.services.records import CaseErased, case_row, not_found
 from pallor.errors import Refused
 from pallor.reported import ReportedHb
-
-OPEN = ("waiting", "worklist")
 
 
 class ReportSettled(Refused):
@@ -64,13 +62,15 @@ def dismiss_report(lab: Laboratory, report_id: str, reason: str, *, by: str) -> 
         )  # fmt: skip
 
 
-def show_report(database: Database, report_id: str) -> tuple[Row[Any], tuple[str, ...]]:
+def show_report(
+    database: Database, report_id: str, *, within: frozenset[str] | None
+) -> tuple[Row[Any], tuple[str, ...]]:
     """A line, and the cases among which a human may choose; raises ``NotFound``."""
     with database.read() as connection:
         row = connection.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
     if row is None:
         raise not_found("report_id", report_id, "line of a report")
-    return row, _candidates(database, row)
+    return row, _candidates(database, row, within)
 
 
 def list_reports(
@@ -89,19 +89,20 @@ def list_reports(
         query = query.where(tuple_(*key) < tuple_(*bound))
     with database.read() as connection:
         rows = list(connection.execute(query))
-    return [(row, _candidates(database, row)) for row in rows]
+    return [(row, _candidates(database, row, within)) for row in rows]
 
 
-def _candidates(database: Database, row: Row[Any]) -> tuple[str, ...]:
+def _candidates(database: Database, row: Row[Any], within: frozenset[str] | None) -> tuple[str, ...]:
     if row.state not in OPEN or row.content is None:
         return ()
-    if row.case_id is not None:
-        return (row.case_id,)
+    query = select(lab_report_sites.c.site).where(lab_report_sites.c.report_id == row.id)
     with database.read() as connection:
-        sites = select(lab_report_sites.c.site).where(lab_report_sites.c.report_id == row.id)
+        sites = [site for site in connection.execute(query).scalars() if within is None or site in within]
+        line = ReportedHb.from_json(row.content)
         try:
-            line = ReportedHb.from_json(row.content)
-            return match_report(connection, line, list(connection.execute(sites).scalars())).candidates
+            if row.case_id is None:
+                return match_report(connection, line, sites).candidates
+            return (row.case_id,) if case_row(connection, row.case_id).site in sites else ()
         except CaseErased:
             return ()
 

@@ -5,7 +5,7 @@ that something was erased remains.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, update
+from sqlalchemy import Connection, Row, delete, func, literal, or_, select, tuple_, update
 
 from backend.db.engine import Database
 from backend.db.tables import (
@@ -17,7 +17,10 @@ from backend.db.tables import (
     changes,
     consents,
     erasures,
+    lab_report_sites,
+    lab_reports,
     lab_results,
+    lab_retractions,
     labels,
     object_deletions,
     photos,
@@ -35,6 +38,7 @@ from backend.services.derive_label import derive_label, label_key
 from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
 from backend.services.same_photo import photos_alike
+from backend.services.settle_waiting import delete_reports
 from backend.services.take_away import ask_to_take_away
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -108,7 +112,8 @@ def erase_cases(
         tx.execute(delete(rows).where(rows.c.photo_id.in_(theirs)))
     warnings = same_photo_warnings
     tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
-    for rows in (photos, labels, lab_results, amendments, consents, changes):
+    delete_reports(tx, _reports_of(tx, site, case_ids))
+    for rows in (photos, labels, lab_retractions, lab_results, amendments, consents, changes):
         tx.execute(delete(rows).where(rows.c.case_id.in_(case_ids)))
     tx.execute(delete(cases).where(cases.c.id.in_(case_ids)))
     of_theirs = audit_values.c.seq.in_(select(audit.c.seq).where(audit.c.case_id.in_(case_ids)))
@@ -155,6 +160,19 @@ def list_erasures(database: Database, limit: int, after: tuple[Any, str] | None)
         query = query.where(tuple_(*key) < tuple_(*bound))
     with database.read() as connection:
         return list(connection.execute(query))
+
+
+def _reports_of(tx: Connection, site: str, case_ids: Sequence[str]) -> list[str]:
+    """Lines of laboratories' reports about these cases, and those that were not matched and may be about them."""
+    going = tx.execute(select(cases.c.specimen_barcode, cases.c.subject_code).where(cases.c.id.in_(case_ids))).all()
+    codes = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site == site)
+    theirs = or_(
+        lab_reports.c.case_id.in_(case_ids),
+        lab_reports.c.named_case_id.in_(case_ids),
+        lab_reports.c.barcode.in_({row.specimen_barcode for row in going if row.specimen_barcode}),
+        lab_reports.c.subject_code.in_({row.subject_code for row in going}) & lab_reports.c.id.in_(codes),
+    )
+    return list(tx.execute(select(lab_reports.c.id).where(theirs)).scalars())
 
 
 def _cases_warned_by(tx: Connection, case_ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -21,7 +21,8 @@ from pallor.ids import new_id
 from pallor.lab import LabResult
 from pallor.reported import Fate, ReportedHb, ReportStatus, Word, fate_of
 
-_LIVE = ("recorded", "noted", "retracted", "waiting", "worklist")  # states of lines that have a say
+OPEN = ("waiting", "worklist")
+_LIVE = ("recorded", "noted", "retracted", *OPEN)  # states of lines that have a say
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def receive_in(lab: Laboratory, tx: Connection, line: ReportedHb, sender: Sender
         case_id = recorded.case_id if recorded else None
         return _keep(lab, tx, row, "worklist", "final-twice", case_id)
     for other in live:
-        if other.state in ("waiting", "worklist"):
+        if other.state in OPEN:
             _settle(lab, tx, other, "overtaken", by=sender.by)
     return place_report(lab, tx, row, line, sender.sites)
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, or_, select
 
 from backend.db.tables import cases, lab_report_sites, lab_reports
-from backend.services.receive_report import Laboratory, Received, place_report
+from backend.services.receive_report import OPEN, Laboratory, Received, place_report
 from backend.services.records import CaseErased
 from pallor.reported import MAX_GAP, ReportedHb
 
@@ -19,17 +19,15 @@ def settle_waiting(lab: Laboratory, case_id: str | None = None) -> int:
 
     Args:
         case_id: of a case that has just come or changed: also what a human was asked about it is looked at again. None:
-            whatever waits, a batch of it.
+            what waits for a case by its id or its tube, a batch of it.
     """
-    names = or_(
-        lab_reports.c.named_case_id == cases.c.id,
-        lab_reports.c.barcode == cases.c.specimen_barcode,
-        lab_reports.c.subject_code == cases.c.subject_code,
-    )
-    states = ("waiting",) if case_id is None else ("waiting", "worklist")
+    named = [lab_reports.c.named_case_id == cases.c.id, lab_reports.c.barcode == cases.c.specimen_barcode]
+    if case_id is not None:
+        named.append(lab_reports.c.subject_code == cases.c.subject_code)
+    states = ("waiting",) if case_id is None else OPEN
     query = (
         select(lab_reports.c.id)
-        .join(cases, names)
+        .join(cases, or_(*named))
         .join(lab_report_sites, lab_report_sites.c.report_id == lab_reports.c.id)
         .where(lab_reports.c.state.in_(states), lab_report_sites.c.site == cases.c.site)
         .group_by(lab_reports.c.id, lab_reports.c.received_at)
@@ -69,14 +67,14 @@ def _look_again(lab: Laboratory, report_id: str) -> bool:
     """Whether a line that was kept is settled now."""
     with lab.database.write() as tx:
         row = tx.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
-        if row is None or row.state not in ("waiting", "worklist") or row.reason == "final-twice":
+        if row is None or row.state not in OPEN or row.reason == "final-twice":
             return False
         try:
             done = _place(lab, tx, row)
         except CaseErased:
             delete_reports(tx, [report_id])
             return True
-        return done.state not in ("waiting", "worklist")
+        return done.state not in OPEN
 
 
 def _place(lab: Laboratory, tx: Connection, row: Row[Any]) -> Received:

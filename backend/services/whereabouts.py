@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, lab_results
+from backend.db.tables import cases, lab_report_sites, lab_results
 from backend.services.records import case_row, not_found
 
 
 def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[str] | None) -> None:
-    """Raise ``NotFound`` unless the case or result that ``path`` names lies at one of ``sites`` (None: every site).
+    """Raise ``NotFound`` unless what ``path`` names, a case, result or line, is of one of ``sites`` (None: every site).
 
     Whoever asks for what lies elsewhere is told what they would be told of what does not exist.
 
@@ -24,5 +24,10 @@ def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[s
             site = connection.execute(query).scalar()
             if site is None or (sites is not None and site not in sites):
                 raise not_found("result_id", path["result_id"], "laboratory result")
+        elif "report_id" in path:
+            there = select(lab_report_sites.c.report_id).where(lab_report_sites.c.report_id == path["report_id"])
+            here = there if sites is None else there.where(lab_report_sites.c.site.in_(sites))
+            if connection.execute(here.limit(1)).first() is None:
+                raise not_found("report_id", path["report_id"], "line of a report")
         else:
             case_row(connection, path["case_id"], within=sites)

@@ -13,7 +13,7 @@ from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
 from pallor.clock import parse_utc, utc_text
 from pallor.consent import Consent, Consents
 from pallor.errors import Refused
-from pallor.lab import LabResult, Specimen, read_hb
+from pallor.lab import LabResult, Performer, Specimen, read_hb, read_specimen
 from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
 
 # Phones' clocks are wrong by hours more often than by years; what is from the day after tomorrow is a wrong clock.
@@ -161,6 +161,9 @@ class LabResultIn(Wire):
     specimen: Specimen = Specimen.UNKNOWN
     loinc: Plain | None = Field(default=None, max_length=16, examples=["718-7"])
     method: Plain | None = Field(default=None, max_length=64, description="The analyser or method")
+    device: Plain | None = Field(default=None, max_length=64, description="The analyser")
+    performer: Performer = Performer.UNKNOWN
+    resulted_at: Moment | None = Field(default=None, description="When the value was known")
     supersedes: Id | None = Field(default=None, description="The result of the same case that this one corrects")
 
 
@@ -233,15 +236,20 @@ def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
 def to_lab_result(result_id: str, body: LabResultIn, now: datetime) -> LabResult:
     """The laboratory result that a request speaks of; raises ``Refused`` as ``pallor.lab.read_hb`` does."""
     check_not_ahead("taken_at", body.taken_at, now)
+    if body.resulted_at is not None:
+        check_not_ahead("resulted_at", body.resulted_at, now)
     return LabResult(
         id=result_id,
         case_id=body.case_id,
         hb=read_hb(body.hb.value, body.hb.unit, body.loinc),
         taken_at=body.taken_at,
-        specimen=body.specimen,
+        specimen=read_specimen(body.specimen, body.loinc),
         loinc=body.loinc,
         method=body.method,
         supersedes=body.supersedes,
+        resulted_at=body.resulted_at,
+        device=body.device,
+        performer=body.performer,
     )
 
 

@@ -73,13 +73,15 @@ def surprise(api: Api, endpoint: str, rule: Rule, role: Role, places: dict[str, 
     got, code = response.status_code, (response.json or {}).get("code") if response.data else None
     if role not in rule.roles:
         return "" if (got, code) == (403, "role-not-allowed") else f"{got} {code}, not 403 role-not-allowed"
-    if endpoint in OF_PEOPLE_ALONE and role is not Role.FIELD:  # the others here are machines
+    if rule.human or (endpoint in OF_PEOPLE_ALONE and role is not Role.FIELD):  # the others here are machines
         return "" if (got, code) == (403, "sign-in-needed") else f"{got} {code}, not 403 sign-in-needed"
     if site == FOREIGN and role in ROLES_WITH_SITES:
         if rule.reach is Reach.PATH:
             return "" if got == 404 else f"{got}, not 404"
         if rule.reach is Reach.BODY:
             return "" if got == 404 or code == "site-not-yours" else f"{got} {code}, not refused"
+        if rule.reach is Reach.MATCH:
+            return "" if "case-not-here" in response.text else f"{got}, not kept as of no case that is here"
         if rule.reach is Reach.LIST and places[FOREIGN].case_id in response.text:
             return "a foreign site's case is listed"
     if got not in GOOD:

@@ -31,7 +31,7 @@ from backend.settings import Settings
 from pallor.ids import new_id
 from pallor.messages import PredictCase
 from pallor.store.folder import FolderStore
-from tests.support.builders import a_case, a_case_body, a_result_body
+from tests.support.builders import a_case, a_case_body, a_report_body, a_result_body
 from tests.support.clock import HandClock
 
 
@@ -82,6 +82,17 @@ class Api:
 
     def put_result(self, case_id: str, result_id: str | None = None, **facts: Any) -> TestResponse:
         return self.call("PUT", f"/lab-results/{result_id or new_id()}", "lab", json=a_result_body(case_id, **facts))
+
+    def report(self, **facts: Any) -> TestResponse:
+        """A line of a report, from the laboratory's system."""
+        return self.call("POST", "/lab-reports", "lab", json=a_report_body(**facts))
+
+    def decide(self, report_id: str, **said: Any) -> TestResponse:
+        """A technician settles what the system alone could not."""
+        token = technician(self)
+        return self.call(
+            "PUT", f"/lab-reports/{report_id}/decision", None, json=said, headers={"Authorization": f"Bearer {token}"}
+        )  # fmt: skip
 
     def get(self, path: str, role: str = "admin") -> Any:
         response = self.call("GET", path, role)
@@ -154,6 +165,17 @@ def signed_in(database: Database, clock: Any, name: str, phone: str, sites: froz
         phone_id = tx.execute(select(devices.c.id).where(devices.c.name == phone)).scalar_one()
         tx.execute(device_people.insert().values(device_id=phone_id, person_id=nurse, since=clock.now()))
         return issue_token(tx, clock, _A_YEAR, person_id=nurse, device_id=phone_id).token
+
+
+def technician(api: Api) -> str:
+    """Somebody with an account, signed in on the laboratory's system: the token of both."""
+    name, here = f"technician-{new_id()[:8]}", frozenset({OWN, PRACTICE})
+    add_person(api.parts.database, api.clock, name, Role.LAB, here, by="operator")
+    with api.parts.database.write() as tx:
+        tx.execute(update(people).where(people.c.name == name).values(one_time_until=None))
+        who = tx.execute(select(people.c.id).where(people.c.name == name)).scalar_one()
+        system = tx.execute(select(devices.c.id).where(devices.c.name == "test-lab")).scalar_one()
+        return issue_token(tx, api.clock, _A_YEAR, person_id=who, device_id=system).token
 
 
 def let_in(database: Database, clock: Any) -> dict[str, str]:

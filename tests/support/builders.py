@@ -125,3 +125,16 @@ def a_result_body(case_id: str, **facts: Any) -> dict[str, Any]:
     """A haemoglobin as the laboratory posts it."""
     body = {"case_id": case_id, "hb": {"value": "10.4", "unit": "g/dL"}, "taken_at": "2026-11-01T13:00:00Z"}
     return body | facts
+
+
+def a_report_body(**facts: Any) -> dict[str, Any]:
+    """A line of a report as a laboratory's system sends it; a test says how it is to be matched."""
+    body = {
+        "business_id": new_id(),
+        "hb": {"value": "10.4", "unit": "g/dL"},
+        "loinc": "718-7",
+        "specimen": "venous",
+        "performer": "laboratory",
+        "taken_at": "2026-11-01T13:00:00Z",
+    }
+    return body | facts

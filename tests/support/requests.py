@@ -27,8 +27,8 @@ from pallor.image.decode import Limits
 from pallor.lab import LabResult, read_hb
 from pallor.snapshot import read_snapshot
 from pallor.store.folder import FolderStore
-from tests.support.api import OWN, Api, repr_digest
-from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_result_body
+from tests.support.api import OWN, Api, repr_digest, staff_of
+from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
 from tests.support.explain import score
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
 from tests.support.repository import a_repository
@@ -162,6 +162,39 @@ def _explained(what: str) -> Example:
     return example
 
 
+def _reported(_api: Api, place: Place) -> Request:
+    return "POST", "/lab-reports", {"json": a_report_body(case_id=place.case_id)}
+
+
+def _batch(_api: Api, place: Place) -> Request:
+    return "POST", "/lab-reports/batch", {"json": {"items": [a_report_body(case_id=place.case_id)]}}
+
+
+def _kept(api: Api, place: Place) -> str:
+    """A line, of the site's own laboratory, that a human has to look at; its id."""
+    _, token = staff_of(api, place.site)
+    said = a_report_body(case_id=place.case_id, sex="male")
+    line = api.call("POST", "/lab-reports", None, json=said, headers={"Authorization": f"Bearer {token}"})
+    return str(line.json["report_id"])
+
+
+def _open_reports(api: Api, place: Place) -> Request:
+    _kept(api, place)
+    return "GET", "/lab-reports?limit=200", {}
+
+
+def _decision(api: Api, place: Place) -> Request:
+    return "PUT", f"/lab-reports/{_kept(api, place)}/decision", {"json": {"dismiss": "of another clinic"}}
+
+
+def _retraction(api: Api, place: Place) -> Request:
+    """Of a result that was posted for this alone."""
+    result = LabResult(new_id(), place.case_id, read_hb("9.9", "g/dL"), NOON)
+    table = api.parts.settings.label_table
+    submit_lab_result(api.parts.database, api.clock, result, table, within=None, by="operator")
+    return "PUT", f"/lab-results/{result.id}/retraction", {"json": {"kind": "entered-in-error", "reason": "a slip"}}
+
+
 def _rollout(method: str, path: str, body: dict[str, Any]) -> Example:
     """On a channel of its own, where a release is on its way."""
 
@@ -217,6 +250,12 @@ EXAMPLES: dict[str, Example] = {
     "field.get_changes": _get("/changes?limit=200"),
     "lab.put_lab_result": _put("/lab-results/{new_id}", lambda place: a_result_body(place.case_id)),
     "lab.get_lab_result": _get("/lab-results/{result_id}"),
+    "lab.put_retraction": _retraction,
+    "lab.post_report": _reported,
+    "lab.post_batch": _batch,
+    "lab.get_reports": _open_reports,
+    "lab.put_decision": _decision,
+    "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
     "admin.get_predictions": _get("/predictions"),
     "admin.get_labels": _get("/labels?limit=200"),
     "admin.get_releases": _get("/releases"),
