@@ -41,8 +41,9 @@ from trainer.progress import Bars, bars_on
 from trainer.quantize.files import FP16_TENSORRT, FP32, INT8_TENSORRT, quantization_steps, quantize
 from trainer.recipe import Recipe
 from trainer.steps import Steps
+from worker.engines.batches import PROFILE
 from worker.engines.cache import PlanCache, PlanKey
-from worker.engines.tensorrt import PROFILE, TensorRt
+from worker.engines.tensorrt import TensorRt
 
 GRAPHS = {"fp16": FP16_TENSORRT, "int8": INT8_TENSORRT}
 SEED, BEST_AUROC = 20_261_127, 0.90

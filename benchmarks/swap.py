@@ -27,9 +27,12 @@ from benchmarks.report import finish, progress
 from benchmarks.serve.bench import Bench, a_bench, processes_below, some_photos
 from benchmarks.serve.latency import Ear
 from benchmarks.serve.ways import Ours
+from pallor.errors import Unavailable
 from pallor.messages import RecordPrediction, ReportWorker
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release, Shelf
+from worker.engines.machine import choose
+from worker.engines.probe import probe
 from worker.parent import processes_for
 
 _PATIENCE_SECONDS = 120.0
@@ -47,13 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     swaps = 2 if asked.miniature else asked.swaps
     with a_bench(some_photos(8 if asked.miniature else _PHOTOS, None)) as bench:
-        names = [lay(bench, asked.release, name) for name in ("swap-a", "swap-b")]
-        ours = Ours(bench, bench.folder / names[0], stderr=bench.folder / "worker.log")
-        try:
-            figures = swap(bench, ours, names, swaps, asked.per_second)
-        finally:
-            ours.stop()
+        figures = swap_releases(bench, asked.release, swaps=swaps, per_second=asked.per_second)
     finish("swap", figures, asked.out)
+
+
+def swap_releases(bench: Bench, release: Path, *, swaps: int, per_second: float) -> dict[str, Any]:
+    """The figures of so many swaps between two copies of a release."""
+    names = [lay(bench, release, name) for name in ("swap-a", "swap-b")]
+    ours = Ours(bench, bench.folder / names[0], stderr=bench.folder / "worker.log")
+    try:
+        return swap(bench, ours, names, swaps, per_second)
+    finally:
+        ours.stop()
 
 
 def swap(bench: Bench, ours: Ours, names: Sequence[str], swaps: int, per_second: float) -> dict[str, Any]:
@@ -120,10 +128,19 @@ def lay(bench: Bench, release: Path, name: str) -> str:
     return name
 
 
+def processes_here() -> int:
+    """That serve at a time: one on a GPU, else as many as the cores bear."""
+    try:
+        choose(probe(), "auto")
+    except Unavailable:
+        return processes_for(os.cpu_count() or 1)
+    return 1
+
+
 def until_serving(ear: Ear, name: str) -> None:
     """Until the worker reports that every process serves this release, and nothing else."""
     until = time.monotonic() + _PATIENCE_SECONDS
-    size = processes_for(os.cpu_count() or 1)
+    size = processes_here()
     while time.monotonic() < until:
         last = next((said for said in reversed(ear.heard) if isinstance(said, ReportWorker)), None)
         if last is not None and (last.release_id, last.processes, last.fault) == (name, size, None):
@@ -135,7 +152,7 @@ def until_serving(ear: Ear, name: str) -> None:
 def resident_mib(pid: int) -> float:
     """Of a process and all below it, once those that retire have gone."""
     until = time.monotonic() + _PATIENCE_SECONDS
-    while len(processes_below(pid)) > processes_for(os.cpu_count() or 1) and time.monotonic() < until:
+    while len(processes_below(pid)) > processes_here() and time.monotonic() < until:
         time.sleep(0.05)
     pages = 0
     for one in [pid, *processes_below(pid)]:

@@ -17,8 +17,9 @@ from pallor.image.spec import PreprocessSpec
 from pallor.release.manifest import Manifest, ReleaseFile, is_release_id
 from pallor.release.shelf import Release
 from trainer.progress import Bars
+from worker.engines.batches import PROFILE
 from worker.engines.cache import PlanKey
-from worker.engines.tensorrt import PROFILE, TensorRt
+from worker.engines.tensorrt import TensorRt
 
 FLAVOUR = "tensorrt-rtx"  # the flavour that builds without a GPU
 FAMILIES = ("sm86", "sm89", "sm120")

@@ -10,12 +10,13 @@ from pallor.errors import Unavailable
 from pallor.release.manifest import ManifestUnreadable, ReleaseFile
 from pallor.release.shelf import Release
 from tests.support.releases import SIZE, a_graph, a_release
+from worker.engines.batches import PROFILE
 from worker.engines.cache import PlanKey
 from worker.engines.cuda import DriverTooOld, Gpu, NoDriver, NoGpu
 from worker.engines.machine import Library, Machine, choose, needs_met
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.engines.port import Answers
-from worker.engines.tensorrt import PROFILE, NoTensorrt, TensorRt
+from worker.engines.tensorrt import NoTensorrt, TensorRt
 from worker.selftest import EngineDisagrees, largest_difference
 
 pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt-rtx is not installed")

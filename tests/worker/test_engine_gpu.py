@@ -13,11 +13,11 @@ from pallor.digest import sha256_of
 from pallor.prediction import Engine as EngineFacts
 from tests.support.releases import SIZE, a_graph
 from worker.engines import gpu
+from worker.engines.batches import BATCH
 from worker.engines.cuda import CudaFailed
 from worker.engines.gpu import GpuEngine, SizesDisagree
 from worker.engines.onnx import OnnxEngine
 from worker.engines.port import GraphRefused
-from worker.engines.tensorrt import BATCH
 
 FACTS = EngineFacts("tensorrt-rtx", "1.7", "fp32", sha256_of(a_graph()))
 

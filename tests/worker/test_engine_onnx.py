@@ -22,6 +22,18 @@ def test_a_batch_is_answered_photo_by_photo(tmp_path: Path) -> None:
         np.testing.assert_allclose(alone.cam[0], together.cam[index], atol=1e-5)
 
 
+@pytest.mark.parametrize("photos", [0, 1, 7, 33])
+def test_batches_padded_to_fixed_sizes_are_answered_as_any_other(tmp_path: Path, photos: int) -> None:
+    """As on CUDA, where each new size costs seconds."""
+    free, fixed = open_engine(tmp_path, a_graph()), open_engine(tmp_path, a_graph(), fixed=True)
+    batch = np.random.default_rng(1).integers(0, 256, (photos, SIZE, SIZE, 3), dtype=np.uint8)
+    expected, said = free.infer(batch), fixed.infer(batch)
+    assert (said.probability.shape, said.cam.shape) == ((photos,), (photos, 7, 7))
+    np.testing.assert_allclose(said.probability, expected.probability, atol=1e-6)
+    np.testing.assert_allclose(said.cam, expected.cam, atol=1e-5)
+    np.testing.assert_allclose(said.embedding, expected.embedding, atol=1e-5)
+
+
 def test_the_engine_says_what_it_is(tmp_path: Path) -> None:
     facts = open_engine(tmp_path, a_graph()).describe()
     assert facts.flavour == "onnxruntime-cpu"
@@ -73,7 +85,7 @@ def test_what_no_model_can_say_is_no_answer(
         Answers(np.array(probability, np.float32), np.zeros(cam, np.float32), np.zeros(embedding, np.float32))
 
 
-def open_engine(folder: Path, graph: bytes) -> OnnxEngine:
+def open_engine(folder: Path, graph: bytes, *, fixed: bool | None = None) -> OnnxEngine:
     path = folder / "model.onnx"
     path.write_bytes(graph)
-    return OnnxEngine(path, digest=sha256_of(graph), precision="fp32", size=SIZE)
+    return OnnxEngine(path, digest=sha256_of(graph), precision="fp32", size=SIZE, fixed=fixed)

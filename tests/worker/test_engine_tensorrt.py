@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.releases import SIZE, a_graph
 from worker.engines import cuda, tensorrt_api
+from worker.engines.batches import BATCH, parts_of
 from worker.engines.cuda import CudaFailed, DriverTooOld, GpuMemoryFull, NoDriver, NoGpu, find_gpu
-from worker.engines.gpu import parts_of
-from worker.engines.tensorrt import BATCH, NoTensorrt, PlanNotBuilt, PlanRefused, TensorRt
+from worker.engines.tensorrt import NoTensorrt, PlanNotBuilt, PlanRefused, TensorRt
 
 trt = pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt-rtx is not installed")
 

@@ -2,16 +2,17 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pallor.prediction import Engine as EngineFacts
+from worker.engines.batches import BATCH, parts_of
 from worker.engines.cuda import CudaFailed, Stream, on_device, pinned
 from worker.engines.port import CAM_SIDE, EMBEDDING_LENGTH, Answers, GraphRefused
-from worker.engines.tensorrt import BATCH, Plan, may_be_recorded
+from worker.engines.tensorrt import Plan, may_be_recorded
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +56,6 @@ class GpuEngine:
 
     def describe(self) -> EngineFacts:
         return self._facts
-
-
-def parts_of(photos: int) -> Iterator[tuple[int, int, int]]:
-    """How a batch is cut: where each part starts and stops, and the fixed size that it is padded up to.
-
-    What is more than the largest size is cut off in parts of it; the rest takes the next size that holds it.
-    """
-    for start in range(0, max(photos, 1), BATCH[-1]):
-        stop = min(start + BATCH[-1], photos)
-        yield start, stop, next(size for size in BATCH if size >= stop - start)
 
 
 class _Lane:

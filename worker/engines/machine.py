@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pallor.errors import Unavailable
+from worker.engines.batches import PROFILE
 from worker.engines.cuda import Gpu
-from worker.engines.tensorrt import PROFILE
 
 CPU, ONNXRUNTIME_CUDA = "onnxruntime-cpu", "onnxruntime-cuda"
 # In this order: the first that is there serves.

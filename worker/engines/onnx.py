@@ -1,5 +1,7 @@
 """ONNX Runtime, on the CPU or with its kernels for CUDA. The only module that knows onnxruntime."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,17 @@ from numpy.typing import NDArray
 from pallor.digest import sha256_of
 from pallor.errors import Unavailable
 from pallor.prediction import Engine as EngineFacts
+from worker.engines.batches import BATCH, parts_of
 from worker.engines.port import CAM_SIDE, EMBEDDING_LENGTH, Answers, GraphRefused
 
 VERSION: str = ort.__version__
 HAS_CUDA = "CUDAExecutionProvider" in ort.get_available_providers()
-_PROVIDERS = {
-    "onnxruntime-cpu": ["CPUExecutionProvider"],
-    "onnxruntime-cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+_PROVIDERS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "onnxruntime-cpu": [("CPUExecutionProvider", {})],
+    "onnxruntime-cuda": [
+        ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),
+        ("CPUExecutionProvider", {}),
+    ],
 }
 _OUTPUTS = ["probability", "cam", "embedding"]
 
@@ -36,6 +42,8 @@ class OnnxEngine:
         threads: how many threads compute one photo.
         fallback: why another engine was meant to run, if one was.
         flavour: ``onnxruntime-cpu`` | ``onnxruntime-cuda``.
+        fixed: whether every batch is padded to a few sizes, each run once before the first photo comes. On CUDA, unless
+            said otherwise: there each new size costs seconds when it is first met (five on an H200).
 
     Raises:
         GraphRefused: the file is another, no ONNX, or does not follow the graph contract.
@@ -52,6 +60,7 @@ class OnnxEngine:
         threads: int = 1,
         fallback: str | None = None,
         flavour: str = "onnxruntime-cpu",
+        fixed: bool | None = None,
     ) -> None:
         try:
             model = path.read_bytes()
@@ -62,29 +71,48 @@ class OnnxEngine:
         self._session = _open(model, path.name, threads, _PROVIDERS[flavour])
         _check_contract(self._session, path.name, size)
         self._facts = EngineFacts(flavour, VERSION, precision, digest, fallback)
+        self._fixed = flavour == "onnxruntime-cuda" if fixed is None else fixed
+        if self._fixed:
+            for photos in BATCH:
+                self._run(np.zeros((photos, size, size, 3), np.uint8))
 
     def infer(self, batch: NDArray[np.uint8]) -> Answers:
-        probability, cam, embedding = self._session.run(_OUTPUTS, {"rgb": batch})
-        return Answers(probability, cam, embedding)
+        if not self._fixed:
+            return Answers(*self._run(batch))
+        parts = [self._padded(batch[start:stop], size) for start, stop, size in parts_of(len(batch))]
+        return Answers(*(np.concatenate(said) for said in zip(*parts, strict=True)))
+
+    def _padded(self, photos: NDArray[np.uint8], size: int) -> list[NDArray[np.float32]]:
+        whole = np.zeros((size, *photos.shape[1:]), np.uint8)
+        whole[: len(photos)] = photos
+        return [said[: len(photos)] for said in self._run(whole)]
+
+    def _run(self, batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        said: list[NDArray[np.float32]] = self._session.run(_OUTPUTS, {"rgb": batch})
+        return said
 
     def describe(self) -> EngineFacts:
         return self._facts
 
 
-def _open(model: bytes, name: str, threads: int, providers: list[str]) -> Any:
+def _open(model: bytes, name: str, threads: int, providers: list[tuple[str, dict[str, str]]]) -> Any:
+    wanted = providers[0][0]
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors: warnings of the optimizer are for whoever exports, not for a clinic's log
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores to others
-    if providers[0] not in ort.get_available_providers():
-        raise ProviderMissing(f"this ONNX Runtime has no {providers[0]}")
+    if wanted not in ort.get_available_providers():
+        raise ProviderMissing(f"this ONNX Runtime has no {wanted}")
+    if wanted == "CUDAExecutionProvider":
+        with contextlib.redirect_stdout(sys.stderr):  # it prints what it does not find; the system may have it
+            ort.preload_dlls()  # CUDA's libraries as pip installs them lie where no loader looks
     try:
         session = ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class of their own
         raise GraphRefused(f"{name} is no graph that ONNX Runtime can open: {error}") from error
-    if session.get_providers()[0] != providers[0]:  # it falls back to the CPU in silence
-        raise ProviderMissing(f"{providers[0]} does not start here")
+    if session.get_providers()[0] != wanted:  # it falls back to the CPU in silence
+        raise ProviderMissing(f"{wanted} does not start here")
     return session
 
 

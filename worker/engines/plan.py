@@ -9,13 +9,14 @@ from pallor.image.spec import PreprocessSpec
 from pallor.prediction import Engine as EngineFacts
 from pallor.release.manifest import ReleaseFile
 from pallor.release.shelf import Release
+from worker.engines.batches import PROFILE
 from worker.engines.cache import PlanCache, PlanKey
 from worker.engines.gpu import GpuEngine
 from worker.engines.machine import ONNXRUNTIME_CUDA, Machine, choose
 from worker.engines.onnx import OnnxEngine
 from worker.engines.port import Engine, GraphRefused
 from worker.engines.probe import probe
-from worker.engines.tensorrt import PROFILE, Progress, TensorRt
+from worker.engines.tensorrt import Progress, TensorRt
 
 # Where the plan of a graph of integers computes in floating point all the same (benchmarks/results/engines.json).
 _NO_INTEGERS = {("tensorrt-rtx", "sm75")}

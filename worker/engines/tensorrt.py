@@ -9,12 +9,10 @@ from importlib import import_module
 from typing import Any, cast
 
 from pallor.errors import Unavailable, Untrusted
+from worker.engines.batches import BATCH
 from worker.engines.tensorrt_api import Context, CudaEngine, Library
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-# Photos at once: at least, most often, at most. Plans of fixed sizes were up to 100 times as large (docs/adr/0012).
-BATCH = (1, 8, 32)
-PROFILE = "batch-1-8-32"
 
 # Told of each phase of a build: its name, steps done, steps in all.
 Progress = Callable[[str, int, int], None]
