@@ -22,6 +22,7 @@ from backend.api.health import health_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
+from backend.api.prospect import prospect_api
 from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
@@ -74,8 +75,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        doors_api,
-        oidc_api, health_api,
+        prospect_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser

@@ -31,6 +31,7 @@ from tests.support.api import OWN, Api, repr_digest, staff_of
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
 from tests.support.explain import score
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
+from tests.support.prospect import a_known_release
 from tests.support.repository import a_repository
 from tests.support.synthetic import a_good_png
 
@@ -206,6 +207,14 @@ def _rollout(method: str, path: str, body: dict[str, Any]) -> Example:
     return example
 
 
+def _known_release(what: str) -> Example:
+    def example(api: Api, _place: Place) -> Request:
+        a_known_release(api)
+        return "GET", f"/releases/toy-1/{what}", {}
+
+    return example
+
+
 def _start(api: Api, _place: Place) -> Request:
     folder = cast(FolderStore, api.parts.store).root
     if not api.parts.store.has("tuf/metadata/1.root.json"):
@@ -282,6 +291,8 @@ EXAMPLES: dict[str, Example] = {
     "training.put_same_photo_groups": _same_photos,
     "training.put_candidate": _candidate,
     "training.get_candidates": _get("/candidates"),
+    "prospect.get_record": _known_release("record"),
+    "prospect.get_record_table": _known_release("record.csv"),
     "rollouts.get_rollout": _rollout("GET", "/rollouts/{channel}", {}),
     "rollouts.get_history": _rollout("GET", "/rollouts/{channel}/history", {}),
     "rollouts.post_start": _start,
