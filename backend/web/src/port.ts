@@ -17,7 +17,7 @@ export interface Phone {
   /** True once the server said that this phone was stolen and everything on it is gone. */
   readonly wiped: ReadonlySignal<boolean>;
   /** By the link of the QR code, or by its code typed ("7K2QH-93XVB"). Faults: `code-unreadable`, `link-elsewhere` (its
-   * `detail` is the address to open), `code-refused`, `offline`, `portal`, `too-many-tries`. */
+   * `detail` is the address to open), `code-refused`, `offline`, `portal`, `too-many-tries`, `server-away`. */
   enrol(linkOrCode: string): Promise<void>;
 
   // ---- who holds it ------------------------------------------------------------------------------------------------
@@ -48,7 +48,8 @@ export interface Phone {
   startDraft(site: string): Promise<Draft>;
   /** Write what is known so far: call it on every change, it is cheap and in order. */
   saveDraft(draft_id: string, facts: DraftFacts): Promise<void>;
-  /** Keep a photo the moment it is taken: the promise resolves when it is durable, not before. */
+  /** Keep a photo the moment it is taken: the promise resolves when it is durable, not before. Faults: `storage-full`,
+   * `photo-type`. */
   keepPhoto(draft_id: string, photo: TakenPhoto): Promise<void>;
   dropPhoto(draft_id: string, photo_id: string): Promise<void>;
   /** To be shown again; only while it is a draft. */
@@ -56,7 +57,7 @@ export interface Phone {
   dropDraft(draft_id: string): Promise<void>;
   /** Seal it and put it into the queue, in one transaction; the draft is gone then and nobody here can reopen it.
    * Fault: `draft-unfit` (its `faults` name the fields, as `facts/check.ts` does), `no-sealing-key` (this phone has not met
-   * the server since it was enrolled; the draft stays). */
+   * the server since it was enrolled; the draft stays), `too-large`, `storage-full`. */
   finishDraft(draft_id: string): Promise<string>;
 
   // ---- what became of it -------------------------------------------------------------------------------------------
@@ -86,12 +87,12 @@ export interface Phone {
 
   // ---- what the server refused -------------------------------------------------------------------------------------
 
-  /** Back into the queue, for what is right by now (a clock, an account). */
+  /** Ask the server again: for what an administrator has taken in by now, or what is right by now (a clock, an account). */
   tryAgain(submission_id: string): Promise<void>;
   /** A new draft with the facts of a refused case, as far as the open session still holds them; photos are sealed and
    * cannot come along. Fault: `not-here`. */
   draftFrom(submission_id: string): Promise<Draft>;
-  /** Let the phone's copy go; the server keeps its own put aside. */
+  /** Let the phone's copy go. Unless `refusal.kept_by_server` it is the last one: ask twice. */
   discard(submission_id: string): Promise<void>;
 
   // ---- the phone itself --------------------------------------------------------------------------------------------
@@ -240,7 +241,7 @@ export interface CaptureFacts {
   readonly focus_m: number | null;
   readonly white_balance_k: number | null;
   readonly source: "camera" | "gallery";
-  /** Of the region's outline, in pixels of the frame. */
+  /** Of the region's outline: x, y as shares of the photo, 0 to 1; at most 16. */
   readonly handles: readonly (readonly [number, number])[] | null;
 }
 
@@ -383,6 +384,8 @@ export interface Refusal {
   readonly title: string;
   readonly faults: readonly { readonly field: string; readonly message: string; readonly remedy: string }[];
   readonly at: string;
+  /** It was put aside there, too: an administrator can take it in again, and `discard` loses nothing. */
+  readonly kept_by_server: boolean;
 }
 
 export interface Sending {
@@ -401,9 +404,9 @@ export interface Sending {
 }
 
 /** `offline`: no network. `portal`: a login page answered in the server's place. `server-away`: 5xx, or it took too long.
- * `token-refused`: 401; what waits is kept, an administrator enrols the phone again. `retired`: nothing sealed later is taken.
+ * `token-refused`: 401; what waits is kept, an administrator enrols the phone again.
  * `too-many`: 429. */
-export type Pause = "offline" | "portal" | "server-away" | "token-refused" | "retired" | "too-many";
+export type Pause = "offline" | "portal" | "server-away" | "token-refused" | "too-many";
 
 export type Task =
   | { readonly is: "alert"; readonly case_id: string; readonly subject_code: string; readonly alert: Alert }
