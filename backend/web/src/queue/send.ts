@@ -7,7 +7,7 @@ import type { Pause, Refusal } from "../port";
 import { type Bytes, digestHeader } from "../sealing/digest";
 import { type Answer, NoAnswer, type Request } from "../server/client";
 import { type Database, type DeviceRow, type QueueRow } from "./database";
-import { afterCut, afterPiece, FIRST_BYTES } from "./pieces";
+import { afterCut, afterPiece, FIRST_PACE, type Pace } from "./pieces";
 import { change, discard, leave, putAside, sendable, waiting } from "./queue";
 import { type Receipt, readReceipt } from "./receipt";
 
@@ -43,6 +43,7 @@ export class Halted extends Error {
 /** Send all that can go; how many left. @throws Halted */
 export async function sendAll(line: Line, device: DeviceRow): Promise<number> {
   const tried = new Set<string>();
+  const road = { pace: FIRST_PACE };
   let left = 0;
   for (;;) {
     const row = sendable(await waiting(line.database)).find((each) => !tried.has(each.submission_id));
@@ -50,7 +51,8 @@ export async function sendAll(line: Line, device: DeviceRow): Promise<number> {
     tried.add(row.submission_id);
     const found = await line.database.get("blobs", row.submission_id);
     if (found) {
-      const receipt = await deliver(line, device, row, new Uint8Array(found.blob));
+      const tokens = [line.tokenOf(row.person), device.token].filter((token) => token !== null);
+      const receipt = await deliver(line, { ...BEGUN, row, blob: new Uint8Array(found.blob), road, tokens });
       if (receipt) await leave(line.database, row, receipt);
       left += receipt ? 1 : 0;
     } else await putAside(line.database, row.submission_id, lost(line.now()));
@@ -62,32 +64,26 @@ export async function sendAll(line: Line, device: DeviceRow): Promise<number> {
 interface Upload {
   readonly row: QueueRow;
   readonly blob: Bytes;
+  /** What the round has learned of the line. */
+  readonly road: { pace: Pace };
   /** Whose token to show, the best first. */
   readonly tokens: string[];
   /** Where to go on; null when the server has to be asked. */
   offset: number | null;
   /** What the server said it has. */
   held: number;
-  piece: number;
   /** A piece was not answered: what the server kept of it says how large the next may be. */
   cut: boolean;
   stuck: number;
   mangled: number;
 }
 
+const BEGUN = { offset: 0, held: 0, cut: false, stuck: 0, mangled: 0 };
+
 /** The receipt; null when it was put aside. @throws Halted */
-async function deliver(line: Line, device: DeviceRow, row: QueueRow, blob: Bytes): Promise<Receipt | null> {
-  const upload: Upload = {
-    row,
-    blob,
-    tokens: [line.tokenOf(row.person), device.token].filter((token) => token !== null),
-    offset: row.attempts === 0 ? 0 : null,
-    held: 0,
-    piece: FIRST_BYTES,
-    cut: false,
-    stuck: 0,
-    mangled: 0,
-  };
+async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {
+  const { row } = upload;
+  if (row.attempts > 0) upload.offset = null; // it may be there already, in part or whole
   await change(line.database, row.submission_id, { attempts: row.attempts + 1 });
   for (;;) {
     const next = await step(line, upload);
@@ -124,14 +120,14 @@ async function deliver(line: Line, device: DeviceRow, row: QueueRow, blob: Bytes
   }
 }
 
-/** One request, and what its answer means; `on` at the same place when nobody answered. */
+/** One request, again until the server answers, and what it means. @throws Halted */
 async function step(line: Line, upload: Upload): Promise<Next> {
-  const { row, offset, piece } = upload;
+  const { row, offset, road } = upload;
   const began = line.now();
-  const size = Math.min(piece, upload.blob.length - (offset ?? 0));
+  const size = Math.min(road.pace.bytes, upload.blob.length - (offset ?? 0));
   try {
     const answer = await ask(line.request, upload, size);
-    if (offset !== null) upload.piece = afterPiece(size, line.now() - began);
+    if (offset !== null && answer.status === 202) road.pace = afterPiece(road.pace, size, line.now() - began);
     return judge(answer, row, offset === null);
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
@@ -144,7 +140,7 @@ async function step(line: Line, upload: Upload): Promise<Next> {
 async function advance(line: Line, upload: Upload, offset: number): Promise<void> {
   const reached = Math.min(offset, upload.blob.length);
   const kept = reached - upload.held;
-  if (upload.cut) upload.piece = afterCut(upload.piece, kept);
+  if (upload.cut) upload.road.pace = afterCut(upload.road.pace, kept);
   if (kept > 0) upload.stuck = 0;
   else if (upload.offset !== null) await stumble(line, upload, new NoAnswer("server-away"));
   upload.cut = false;
