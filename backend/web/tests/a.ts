@@ -1,7 +1,7 @@
 /** Builders, valid by default, and a server that keeps what the real one keeps. */
-import { exportJWK, generateKeyPair } from "jose";
+import { base64url, exportJWK, generateKeyPair } from "jose";
 import type { CaptureFacts, DraftFacts, TakenPhoto } from "../src/port";
-import type { Database, DeviceRow, QueueRow } from "../src/queue/database";
+import { type Database, type DeviceRow, openDatabase, type QueueRow } from "../src/queue/database";
 import type { Line } from "../src/queue/send";
 import type { SealingKey } from "../src/sealing/seal";
 import { type Bytes, digestOf } from "../src/sealing/digest";
@@ -170,4 +170,110 @@ export class SealedDoor {
     this.receipts.set(id, receipt);
     return receipt;
   }
+}
+
+/** The server as a phone meets it: it lets people in, opens the sealed door, and tells what changed. */
+export class TheServer {
+  away = false;
+  stolen = false;
+  one_time = false;
+  refuse: string | null = null;
+  told: unknown = null;
+  readonly changes: { readonly case_id: string; readonly [fact: string]: unknown }[] = [];
+  private readonly held = new Map<string, number>();
+
+  constructor(private readonly key: SealingKey) {}
+
+  readonly request: Request = async (path, ask = {}) => {
+    if (this.away) throw new NoAnswer("offline");
+    if (path === "/device/queue") {
+      this.told = ask.json;
+      return answered(200, {});
+    }
+    if (this.stolen) return refused(403, "device-stolen");
+    if (path.startsWith("/sealed/")) return this.sealed(path, ask);
+    const [route = "", query = ""] = path.split("?");
+    return this.routes[route]?.(ask, query) ?? this.aCase(route);
+  };
+
+  private readonly routes: Readonly<Record<string, (ask: Ask, query: string) => Answer>> = {
+    "/enrolments": () =>
+      answered(201, { token: "phone-token", device: "phone-1", kind: "phone", sites: [SITE], world: "synthetic" }),
+    "/sign-in": ({ json }) => {
+      const { name } = json as { name: string };
+      return answered(200, { person: name, token: `token-of-${name}` });
+    },
+    "/session": () =>
+      answered(200, {
+        state: "active",
+        sites: [SITE],
+        practice_sites: [],
+        expires_at: "2099-01-01T00:00:00.000Z",
+        needs: this.one_time ? ["password-change-needed"] : [],
+      }),
+    "/session/password": () => {
+      this.one_time = false;
+      return answered(200, { done: true });
+    },
+    "/sealing-keys": () => answered(200, { keys: [{ site: SITE, jwk: this.key }] }),
+    "/cases": () => answered(200, { items: [], next: null }),
+    "/changes": (_, query) => {
+      const from = Number(new URLSearchParams(query).get("cursor") ?? 0);
+      const items = this.changes.slice(from).map(({ case_id }) => ({ kind: "case", case_id }));
+      return answered(200, { items, next: String(this.changes.length), more: false });
+    },
+  };
+
+  private aCase(route: string): Answer {
+    const case_id = route.replace("/cases/", "");
+    const said = this.changes.findLast((change) => change.case_id === case_id);
+    if (!said) return refused(404, "not-found");
+    const consent = { care: { given: true }, training: { given: false } };
+    const known = { site: SITE, subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [] };
+    return answered(200, { ...known, status: "received", ...said });
+  }
+
+  private async sealed(path: string, ask: Ask): Promise<Answer> {
+    if (this.refuse) return refused(422, this.refuse, { sealed: "put-aside" });
+    const id = path.slice("/sealed/".length).split("?")[0] ?? "";
+    const row = await (await openDatabase()).get("queue", id);
+    if (!row) return refused(404, "not-found");
+    const now = (this.held.get(id) ?? 0) + (ask.bytes?.length ?? 0);
+    this.held.set(id, now);
+    if (now < row.bytes) return answered(202, {}, { offset: now });
+    const { submission_id, sha256: sealed_sha256, case_id, digests } = row;
+    const received_at = NOW.toISOString();
+    return answered(201, { submission_id, sealed_sha256, case_id, digests, received_at, state: "received" });
+  }
+}
+
+/** The blob as an RFC 7516 compact JWE. */
+export function compactOf(blob: Uint8Array): string {
+  const length = new DataView(blob.buffer, blob.byteOffset).getUint16(0);
+  const head = new TextDecoder().decode(blob.subarray(2, 2 + length));
+  const rest = blob.subarray(2 + length);
+  const parts = [rest.subarray(0, 12), rest.subarray(12, -16), rest.subarray(-16)];
+  return [head, "", ...parts.map((each) => base64url.encode(each))].join(".");
+}
+
+/** Whether anything in the database holds this text, or these bytes, as they are. */
+export async function holds(database: Database, what: string | Uint8Array): Promise<boolean> {
+  const wanted = latin(typeof what === "string" ? new TextEncoder().encode(what) : what);
+  for (const store of database.objectStoreNames) {
+    for (const row of await database.getAll(store)) if (textOf(row).includes(wanted)) return true;
+  }
+  return false;
+}
+
+function textOf(value: unknown): string {
+  if (value instanceof ArrayBuffer) return latin(new Uint8Array(value));
+  if (ArrayBuffer.isView(value)) return latin(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+  if (typeof value === "object" && value !== null) return Object.entries(value).map(([k, v]) => k + textOf(v)).join("\n");
+  return String(value);
+}
+
+function latin(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }

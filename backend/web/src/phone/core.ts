@@ -5,6 +5,7 @@ import {
   type ArrivedRow,
   type Database,
   type DeviceRow,
+  mark,
   type Marks,
   marksOf,
   type PersonRow,
@@ -13,6 +14,7 @@ import {
 import { waiting } from "../queue/queue";
 import type { Request } from "../server/client";
 import type { SignedIn } from "../server/people";
+import type { PinCost } from "../vault/pin";
 import { recall, type SeenCase } from "../vault/seen";
 import { recallDrafts } from "./drafts";
 import { CHANNEL } from "./names";
@@ -31,6 +33,8 @@ export interface Core {
   readonly database: Database;
   readonly request: Request;
   readonly now: () => Date;
+  /** What a try at a PIN costs. */
+  readonly cost: PinCost;
   readonly device: Signal<DeviceRow | null>;
   readonly people: Signal<readonly PersonRow[]>;
   readonly opened: Signal<Opened | null>;
@@ -44,12 +48,14 @@ export interface Core {
   close(): void;
 }
 
-export async function openCore(database: Database, request: Request, now: () => Date): Promise<Core> {
+export async function openCore(database: Database, request: Request, now: () => Date, cost: PinCost): Promise<Core> {
+  await noteMoment(database, now());
   const channel = new BroadcastChannel(CHANNEL);
   const core: Core = {
     database,
     request,
     now,
+    cost,
     device: signal(null),
     people: signal([]),
     opened: signal(null),
@@ -69,6 +75,12 @@ export async function openCore(database: Database, request: Request, now: () => 
   };
   await Promise.all((["device", "people", "queue"] as const).map((topic) => reload(core, topic)));
   return core;
+}
+
+/** A clock that is set back later opens no locked history. */
+async function noteMoment(database: Database, now: Date): Promise<void> {
+  const { latest_at } = await marksOf(database);
+  if (now.toISOString() > (latest_at ?? "")) await mark(database, { latest_at: now.toISOString() });
 }
 
 /** Read what an open session may see: after `opened` was set. */

@@ -14,10 +14,10 @@ export function isHistoryLocked(marks: Marks, now: Date): boolean {
   return latest - Date.parse(marks.contact_at) > LOCKS_AFTER_DAYS * DAY_MS;
 }
 
-export function stateOf(row: QueueRow, sending: string | null): QueueRecord["state"] {
+/** `sending` is said once the server has some of it: trying is not sending. */
+export function stateOf(row: QueueRow): QueueRecord["state"] {
   if (row.refusal) return { is: "put-aside", refusal: row.refusal };
-  if (sending !== row.submission_id && row.offset === 0) return { is: "queued" };
-  return { is: "sending", sent: row.offset, total: row.bytes };
+  return row.offset === 0 ? { is: "queued" } : { is: "sending", sent: row.offset, total: row.bytes };
 }
 
 export function knownCases(
@@ -25,7 +25,6 @@ export function knownCases(
   queue: readonly QueueRow[],
   arrived: readonly ArrivedRow[],
   device: DeviceRow | null,
-  sending: string | null,
 ): KnownCase[] {
   const practice = new Set(device?.sites.filter((site) => site.practice).map((site) => site.code));
   const here = new Set(arrived.filter((row) => row.kind === "case").map((row) => row.case_id));
@@ -33,7 +32,7 @@ export function knownCases(
     const own = queue.filter((row) => row.case_id === known.case_id);
     const whole = own.find((row) => row.kind === "case");
     const state: RecordState = whole
-      ? stateOf(whole, sending)
+      ? stateOf(whole)
       : { is: status ?? (here.has(known.case_id) ? "received" : "queued") };
     const waiting = own.filter((row) => row.kind !== "case").map((row) => row.kind);
     return { ...known, practice: practice.has(known.site), state, waiting } as KnownCase;
@@ -41,11 +40,7 @@ export function knownCases(
   return cases.sort((a, b) => b.visited_at.localeCompare(a.visited_at));
 }
 
-export function queueRecords(
-  queue: readonly QueueRow[],
-  seen: ReadonlyMap<string, SeenCase>,
-  sending: string | null,
-): QueueRecord[] {
+export function queueRecords(queue: readonly QueueRow[], seen: ReadonlyMap<string, SeenCase>): QueueRecord[] {
   return queue.map((row) => ({
     submission_id: row.submission_id,
     kind: row.kind,
@@ -54,7 +49,7 @@ export function queueRecords(
     person: row.person,
     sealed_at: row.sealed_at,
     bytes: row.bytes,
-    state: stateOf(row, sending),
+    state: stateOf(row),
     attempts: row.attempts,
     subject_code: seen.get(row.case_id)?.subject_code ?? null,
   }));

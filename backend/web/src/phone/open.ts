@@ -1,10 +1,11 @@
 /** The phone behind the screens, its parts joined. */
 import { computed } from "@preact/signals";
 import type { Device, Phone, Site } from "../port";
-import { type DeviceRow, mark, openDatabase, type SiteRow } from "../queue/database";
+import { type DeviceRow, openDatabase, type SiteRow } from "../queue/database";
 import { discard, takeUpAgain } from "../queue/queue";
 import { clientOf } from "../server/client";
 import { enrol, readCode } from "../server/device";
+import { COST } from "../vault/pin";
 import { forget } from "../vault/seen";
 import { type Core, type Opened, openCore } from "./core";
 import { dropDraft, keepPhoto, photoOf, saveDraft } from "./drafts";
@@ -23,11 +24,10 @@ const LOCKS_AFTER_MS = 10 * 60_000; // without a touch
 export async function openPhone(): Promise<Phone> {
   const now = () => new Date();
   const database = await openDatabase(() => location.reload());
-  const core = await openCore(database, clientOf(fetch.bind(globalThis), now), now);
+  const core = await openCore(database, clientOf(fetch.bind(globalThis), now), now, COST);
   const sender = senderOf(core);
   const shell = shellOf();
   const phone = phoneOf(core, sender, shell);
-  await noteMoment(core);
   await shell.measure();
   lockWhenLeft(core, phone.lock);
   keepSending(core, sender);
@@ -39,16 +39,10 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
   const inOrder = queueOfWrites();
   const doors = doorsOf(core, () => void sender.round());
 
-  const sendingId = computed(() => {
-    if (!sender.busy.value) return null;
-    return core.queue.value.find((row) => row.refusal === null)?.submission_id ?? null;
-  });
   const historyLocked = computed(() => isHistoryLocked(core.marks.value, core.now()));
-  const known = computed(() =>
-    knownCases(core.seen.value, core.queue.value, core.arrived.value, core.device.value, sendingId.value),
-  );
+  const known = computed(() => knownCases(core.seen.value, core.queue.value, core.arrived.value, core.device.value));
   const cases = computed(() => (historyLocked.value ? [] : known.value));
-  const queue = computed(() => queueRecords(core.queue.value, core.seen.value, sendingId.value));
+  const queue = computed(() => queueRecords(core.queue.value, core.seen.value));
   const sitesOf = (opened: Opened | null): Site[] =>
     (core.device.value?.sites ?? []).filter(({ code }) => opened?.signed_in.sites.includes(code) ?? true).map(shownSite);
 
@@ -187,13 +181,6 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
     updateReady: shell.updateReady,
     takeUpdate: shell.takeUpdate,
   };
-}
-
-/** A clock that is set back later opens no locked history. */
-async function noteMoment(core: Core): Promise<void> {
-  const at = core.now().toISOString();
-  if (at > (core.marks.value.latest_at ?? "")) await mark(core.database, { latest_at: at });
-  await core.changed("marks");
 }
 
 /** Rounds by themselves: now, when the network or the page comes back, and after each wait. */

@@ -28,7 +28,7 @@ export interface Sender {
   roundIfDue(): Promise<void>;
 }
 
-export function senderOf(core: Core, chance: () => number = Math.random): Sender {
+export function senderOf(core: Core, chance: () => number = Math.random, wait: Line["pause"] = sleep): Sender {
   const busy = signal(false);
   const pause = signal<Pause | null>(null);
   const contact = signal<Contact>({ is: "unknown", last_at: core.marks.value.contact_at });
@@ -39,7 +39,7 @@ export function senderOf(core: Core, chance: () => number = Math.random): Sender
     database: core.database,
     request: core.request,
     now: () => core.now().getTime(),
-    pause: (ms) => new Promise((resume) => setTimeout(resume, ms * (0.5 + 0.5 * chance()))),
+    pause: (ms) => wait(ms * (0.5 + 0.5 * chance())),
     tokenOf(person) {
       const opened = core.opened.value;
       return opened?.person === person && !opened.sign_in_again ? opened.signed_in.token : null;
@@ -54,13 +54,18 @@ export function senderOf(core: Core, chance: () => number = Math.random): Sender
   }
 
   let again = false; // something was queued while a round was at its end
+  let running: Promise<void> | null = null;
 
-  async function round(): Promise<void> {
+  function round(): Promise<void> {
     again = true;
-    if (busy.value || core.device.value === null) return;
+    running ??= rounds().finally(() => (running = null));
+    return running;
+  }
+
+  async function rounds(): Promise<void> {
     busy.value = true;
     try {
-      while (again) {
+      while (again && core.device.value !== null) {
         again = false;
         await alone(attempt);
       }
@@ -77,7 +82,6 @@ export function senderOf(core: Core, chance: () => number = Math.random): Sender
       await succeeded();
     } catch (error) {
       await failed(error);
-      again = false;
     }
   }
 
@@ -110,8 +114,8 @@ export function senderOf(core: Core, chance: () => number = Math.random): Sender
       enrolAgain.value = standing === "unknown";
     }
     const { contact_at, failures } = await marksOf(core.database);
-    const wait = halted.wait_ms ?? waitAfter(failures + 1, chance());
-    const next_try_at = new Date(core.now().getTime() + wait).toISOString();
+    const pauses = halted.wait_ms ?? waitAfter(failures + 1, chance());
+    const next_try_at = new Date(core.now().getTime() + pauses).toISOString();
     await mark(core.database, { failures: failures + 1, next_try_at });
     pause.value = halted.why;
     const is = halted.why === "portal" ? "portal" : halted.why === "offline" ? "offline" : contact.value.is;
@@ -131,6 +135,10 @@ export function senderOf(core: Core, chance: () => number = Math.random): Sender
   }
 
   return { busy, pause, contact, wiped, enrolAgain, round, roundIfDue };
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resume) => setTimeout(resume, ms));
 }
 
 /** All pages of the feed, each kept before the next is asked for. */

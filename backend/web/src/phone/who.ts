@@ -64,7 +64,7 @@ export function doorsOf(core: Core, onOpen: () => void): Doors {
     async choosePin(pin) {
       if (!arrival || arrival.needs_password) throw new PhoneFault("sign-in-first");
       checkPin(pin);
-      const { lock, key } = await makeKey(pin);
+      const { lock, key } = await makeKey(pin, core.cost);
       await forgetPerson(core.database, arrival.person);
       const row = { name: arrival.person, lock, tries_left: TRIES, signed_in: null, cursor: null };
       await core.database.put("people", row);

@@ -1,6 +1,6 @@
-import { base64url, compactDecrypt } from "jose";
+import { compactDecrypt } from "jose";
 import { expect, test } from "vitest";
-import { A_CAPTURE, keyPair, noise, NOW, SITE } from "../../tests/a";
+import { A_CAPTURE, compactOf, keyPair, noise, NOW, SITE } from "../../tests/a";
 import { pack, type Part, type Submission } from "./container";
 import { digestHeader, digestOf } from "./digest";
 import { seal } from "./seal";
@@ -56,13 +56,4 @@ test("a digest is written as JSON and headers want it", async () => {
 function part(photo_id: string, data: Part["data"]): Part {
   const how = { media_type: "image/webp", captured_at: NOW.toISOString(), eye: "left", role: "roi", of: null } as const;
   return { photo_id, ...how, capture: A_CAPTURE, data };
-}
-
-/** The blob as an RFC 7516 compact JWE. */
-function compactOf(blob: Uint8Array): string {
-  const length = new DataView(blob.buffer).getUint16(0);
-  const head = new TextDecoder().decode(blob.subarray(2, 2 + length));
-  const rest = blob.subarray(2 + length);
-  const parts = [rest.subarray(0, 12), rest.subarray(12, -16), rest.subarray(-16)];
-  return [head, "", ...parts.map((each) => base64url.encode(each))].join(".");
 }

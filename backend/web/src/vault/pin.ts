@@ -9,14 +9,19 @@ import type { Bytes } from "../sealing/digest";
 
 export const TRIES = 10;
 const LEAST_DIGITS = 6;
-const MEMORY_KIB = 32 * 1024; // RFC 9106 asks for 64 MiB, which a phone with 1 GB may not give a page
-const PASSES = 3; // 0.16 s in Node on one core of a server; a cheap phone is several times slower
 
-/** As it lies in the database. */
-export interface PinLock {
-  readonly salt: Bytes;
+/** What one try costs: Argon2id's memory and passes, on one lane. */
+export interface PinCost {
   readonly memory_kib: number;
   readonly passes: number;
+}
+
+// RFC 9106 would have 64 MiB, which a phone with 1 GB may not give a page. 0.16 s in Node on one core of a server.
+export const COST: PinCost = { memory_kib: 32 * 1024, passes: 3 };
+
+/** As it lies in the database. */
+export interface PinLock extends PinCost {
+  readonly salt: Bytes;
   readonly iv: Bytes;
   readonly wrapped: ArrayBuffer;
 }
@@ -29,9 +34,9 @@ export function checkPin(pin: string): void {
 }
 
 /** A fresh key under `pin`. */
-export async function makeKey(pin: string): Promise<{ lock: PinLock; key: CryptoKey }> {
+export async function makeKey(pin: string, cost: PinCost): Promise<{ lock: PinLock; key: CryptoKey }> {
   const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, true, ["encrypt", "decrypt"]);
-  const lock = await lockOf(key, pin);
+  const lock = await lockOf(key, pin, cost);
   return { lock, key: await mustOpen(lock, pin) }; // the one that could be exported ends here
 }
 
@@ -43,15 +48,15 @@ export async function openKey(lock: PinLock, pin: string): Promise<CryptoKey | n
 /** The same key under another PIN; null when `old` is wrong. */
 export async function rewrap(lock: PinLock, old: string, chosen: string): Promise<PinLock | null> {
   const key = await unwrapped(lock, old, true);
-  return key && lockOf(key, chosen);
+  return key && lockOf(key, chosen, lock);
 }
 
-async function lockOf(key: CryptoKey, pin: string): Promise<PinLock> {
+async function lockOf(key: CryptoKey, pin: string, { memory_kib, passes }: PinCost): Promise<PinLock> {
   const salt = crypto.getRandomValues(new Uint8Array(16));
   const iv = crypto.getRandomValues(new Uint8Array(12));
-  const cost = { salt, memory_kib: MEMORY_KIB, passes: PASSES };
-  const wrapped = await crypto.subtle.wrapKey("raw", key, await wrapperOf(pin, cost), { name: "AES-GCM", iv });
-  return { ...cost, iv, wrapped };
+  const salted = { salt, memory_kib, passes };
+  const wrapped = await crypto.subtle.wrapKey("raw", key, await wrapperOf(pin, salted), { name: "AES-GCM", iv });
+  return { ...salted, iv, wrapped };
 }
 
 async function unwrapped(lock: PinLock, pin: string, extractable: boolean): Promise<CryptoKey | null> {
@@ -72,7 +77,7 @@ async function mustOpen(lock: PinLock, pin: string): Promise<CryptoKey> {
   return key;
 }
 
-async function wrapperOf(pin: string, cost: Pick<PinLock, "salt" | "memory_kib" | "passes">): Promise<CryptoKey> {
+async function wrapperOf(pin: string, cost: Omit<PinLock, "iv" | "wrapped">): Promise<CryptoKey> {
   const { argon2id } = await import("./argon2");
   const hash = await argon2id({
     password: pin,
