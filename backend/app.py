@@ -25,6 +25,7 @@ from backend.api.parts import Parts
 from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
+from backend.api.sealed import sealed_api
 from backend.api.training import training_api
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, case_in_request, not_valid, strict_json
@@ -74,8 +75,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        doors_api,
-        oidc_api, health_api,
+        sealed_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
@@ -141,7 +141,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             g.caller = g.ask_again()
         if rule.reach is Reach.PATH:
             check_within(parts.database, path, g.caller.sites)
-        if request.method in _WITH_BODY and "photo_id" not in path:
+        if request.method in _WITH_BODY and not rule.pieces:
             began = time.perf_counter()
             _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES)
             if rule.roles and time.perf_counter() - began > _LONG_SECONDS:

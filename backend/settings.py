@@ -64,7 +64,18 @@ class StoreSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OfficeSettings, StoreSettings):
+class SealingSettings(DatabaseSettings):
+    """What it takes beside the database to make a key that phones seal to, and to open what they sealed."""
+
+    sealing_passphrase: str | None = setting(
+        "PALLOR_SEALING_PASSPHRASE", text,
+        "What sealing keys are encrypted with in the database; whoever loses it loses what phones have not sent yet",
+        default=None, secret=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(OfficeSettings, StoreSettings, SealingSettings):
     """Shared by ``serve``, ``consume`` and ``sweep``."""
 
     keys: Path | None = setting(

@@ -18,6 +18,7 @@ from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
 from pallor.consent import Purpose
 from pallor.lab import Hb, read_hb
 from pallor.label import label_of
+from pallor.photo import PhotoRole
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 
@@ -139,7 +140,8 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     """The views of some cases, in a handful of queries whatever their number."""
     ids = [row.id for row in rows]
     photos_of: dict[str, list[Row[Any]]] = defaultdict(list)
-    for photo in connection.execute(select(photos).where(photos.c.case_id.in_(ids)).order_by(photos.c.declared_at)):
+    regions = select(photos).where(photos.c.case_id.in_(ids), photos.c.role == PhotoRole.ROI.value)
+    for photo in connection.execute(regions.order_by(photos.c.declared_at)):
         photos_of[photo.case_id].append(photo)
     same_photo = same_photo_cases(connection, [photo.id for found in photos_of.values() for photo in found])
     answers = _shown_answers(connection, ids)

@@ -37,33 +37,50 @@ def record_consent(
         NotFound, CaseErased, ContentDiffers
     """
     with database.write() as tx:
-        case, now = case_row(tx, case_id), clock.now()
-        content = {"case_id": case_id, "purpose": purpose.value, "given": given, "at": said.at, "wording": said.wording}
-        row = {
-            **content,
-            "id": consent_id,
-            "site": case.site,
-            "subject_code": case.subject_code,
-            "counts_from": (
-                given_from(said.at, now, withdrawn=first_withdrawn(tx, case.site, case.subject_code))
-                if given
-                else withdrawn_from(said.at, now, given=_given_at(tx, case_id))
-            ),
-            "recorded_at": now,
-            "recorded_by": by,
-        }
-        if not database.insert_once(tx, consents, row):
-            _check_same(tx, consent_id, content)
-            return False
-        action = "consent.give" if given else "consent.withdraw"
-        new = {**content, "at": utc_text(said.at)}
-        write_audit(tx, clock, by, action, consent_id, case_id=case_id, new=new)
-        for affected in [case_id] if given else _visits_of(tx, case):
-            note_change(tx, clock, "consent", consent_id, affected)
-            if not standing_consents(tx, [affected])[affected][Purpose.CARE].given:
-                discard_uploads(database, tx, clock, photos.c.case_id == affected)
-            derive_label(tx, clock, affected, table, by=by)
-        return True
+        return record_statement(database, tx, clock, case_id, consent_id, purpose, said, table, given=given, by=by)
+
+
+def record_statement(
+    database: Database,
+    tx: Connection,
+    clock: Clock,
+    case_id: str,
+    consent_id: str,
+    purpose: Purpose,
+    said: Consent,
+    table: str,
+    *,
+    given: bool,
+    by: str,
+) -> bool:
+    """``record_consent`` in a transaction that records more."""
+    case, now = case_row(tx, case_id), clock.now()
+    content = {"case_id": case_id, "purpose": purpose.value, "given": given, "at": said.at, "wording": said.wording}
+    row = {
+        **content,
+        "id": consent_id,
+        "site": case.site,
+        "subject_code": case.subject_code,
+        "counts_from": (
+            given_from(said.at, now, withdrawn=first_withdrawn(tx, case.site, case.subject_code))
+            if given
+            else withdrawn_from(said.at, now, given=_given_at(tx, case_id))
+        ),
+        "recorded_at": now,
+        "recorded_by": by,
+    }
+    if not database.insert_once(tx, consents, row):
+        _check_same(tx, consent_id, content)
+        return False
+    action = "consent.give" if given else "consent.withdraw"
+    new = {**content, "at": utc_text(said.at)}
+    write_audit(tx, clock, by, action, consent_id, case_id=case_id, new=new)
+    for affected in [case_id] if given else _visits_of(tx, case):
+        note_change(tx, clock, "consent", consent_id, affected)
+        if not standing_consents(tx, [affected])[affected][Purpose.CARE].given:
+            discard_uploads(database, tx, clock, photos.c.case_id == affected)
+        derive_label(tx, clock, affected, table, by=by)
+    return True
 
 
 def show_statement(database: Database, consent_id: str) -> Row[Any]:

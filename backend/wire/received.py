@@ -30,7 +30,7 @@ class AgeAmbiguous(Refused):
 
 
 class UploadLengthMissing(Refused):
-    """Without a length nobody can tell a photo from a part of one."""
+    """Without a length nobody can tell a whole from a part of one."""
 
 
 class SealedAtUnreadable(Refused):
@@ -125,25 +125,25 @@ class PhotoQuery(Wire):
     eye: Literal["left", "right"] | None = None
 
 
-class PhotoHeaders(BaseModel):
+class PieceHeaders(BaseModel):
     """Resumable by offset; digests as in RFC 9530."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     repr_digest: StrictStr = Field(
-        alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole photo",
+        alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole",
         examples=["sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"],
     )  # fmt: skip
     content_digest: StrictStr | None = Field(
         default=None, alias="Content-Digest", max_length=200, description="`sha-256=:<base64>:` of this piece alone"
     )
     upload_offset: Count = Field(
-        default=0, alias="Upload-Offset", ge=0, description="Where in the photo this piece begins"
+        default=0, alias="Upload-Offset", ge=0, description="Where in the whole this piece begins"
     )
     upload_length: Annotated[Count, Field(ge=0)] | None = Field(
         default=None,
         alias="Upload-Length",
-        description="Size of the whole photo in bytes; default: of this piece",
+        description="Size of the whole in bytes; default: of this piece",
     )
 
 

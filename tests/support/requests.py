@@ -32,6 +32,7 @@ from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_res
 from tests.support.explain import score
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
 from tests.support.repository import a_repository
+from tests.support.sealing import a_request
 from tests.support.synthetic import a_good_png
 
 PHOTO = a_good_png(seed=11)
@@ -46,6 +47,7 @@ class Place:
     photo_id: str
     amendment_id: str
     result_id: str
+    submission_id: str
 
 
 Request = tuple[str, str, dict[str, Any]]  # method, path below /api/v1, what Flask's client takes
@@ -235,6 +237,9 @@ EXAMPLES: dict[str, Example] = {
     "office.put_confirmation": _device("/devices/{name}/confirmation", {"fingerprint": "0f" * 32}),
     "office.post_code": _code,
     "office.get_audit": _get("/audit"),
+    "sealed.get_sealing_keys": _get("/sealing-keys"),
+    "sealed.put_sealed": lambda api, place: ("PUT", *a_request(api, place.site, new_id())),
+    "sealed.get_sealed": _get("/sealed/{submission_id}"),
     "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
     "rights.put_erasure": _erasure,
     "rights.get_erasures": _get("/erasures"),

@@ -2,7 +2,7 @@
  *
  *     PALLOR1\n | uint32 big-endian, length of the header | header, JSON in UTF-8 | part | part | ...
  *
- * The server reads the same (backend/sealed); tests/web/test_sealed_by_the_phone.py holds both ends together.
+ * The server reads the same (backend/wire/container.py); tests/backend/test_sealed_by_the_phone.py holds both ends together.
  */
 import type { CaptureFacts, Eye, MediaType, SealedKind } from "../port";
 import { type Bytes, digestOf } from "./digest";
