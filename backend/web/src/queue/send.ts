@@ -5,7 +5,7 @@
  */
 import type { Pause, Refusal } from "../port";
 import { type Bytes, digestHeader } from "../sealing/digest";
-import { type Answer, NoAnswer, type Request } from "../server/client";
+import { type Answer, FIRST_PAUSE_MS, NoAnswer, type Request } from "../server/client";
 import { type Database, type DeviceRow, type QueueRow } from "./database";
 import { afterCut, afterPiece, FIRST_PACE, type Pace } from "./pieces";
 import { change, discard, leave, putAside, sendable, waiting } from "./queue";
@@ -13,7 +13,6 @@ import { type Receipt, readReceipt } from "./receipt";
 
 const MEDIA_TYPE = "application/vnd.pallor.sealed";
 const MOST_STUCK = 5; // tries that bring no byte further, before the round ends
-const FIRST_PAUSE_MS = 400;
 const MOST_MANGLED = 3; // times that all arrived, and as something else
 const OTHER_TOKEN = ["password-change-needed", "sign-in-needed", "second-factor-needed"];
 
