@@ -89,6 +89,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
     async enrol(linkOrCode) {
       await enrol(database, core.request, readCode(linkOrCode, location.origin));
       await core.changed("device");
+      await Promise.all([import("../sealing/jose"), import("../vault/argon2")]); // there may be no network when they are needed
       await sender.round();
     },
 
