@@ -12,7 +12,7 @@ from pallor.digest import digest_of
 from pallor.errors import Refused
 from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking, Subject
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+SUBJECT_CODE = "[A-Za-z0-9][A-Za-z0-9._-]{0,31}"  # with at least one digit
 MAX_REFUSED_PHOTOS = 3  # after as many refused photos nobody is asked for another: the person is referred
 
 
@@ -106,7 +106,7 @@ def check_subject_code(code: str) -> str:
     Raises:
         SubjectCodeUnfit: other than letters, digits, ``.``, ``_`` and ``-``, or plainly a name.
     """
-    if not _CODE.fullmatch(code) or not any(c.isdigit() for c in code):
+    if not re.fullmatch(SUBJECT_CODE, code) or not any(c.isdigit() for c in code):
         raise SubjectCodeUnfit(
             "not a subject code",
             field="subject_code", value="(not repeated: it may be a name)",

@@ -9,6 +9,7 @@ from pallor.errors import Refused
 
 MAX_AGE_MONTHS = 120 * 12
 MIN_ALTITUDE_M, MAX_ALTITUDE_M = -430, 5_500  # the Dead Sea shore; the highest towns lie near 5 100 m
+PREGNANT_FROM_MONTHS, PREGNANT_UNTIL_MONTHS = 9 * 12, 60 * 12
 SMOKING_FROM_MONTHS = 15 * 12
 MAX_PREGNANCY_WEEKS = 44
 # Completed weeks at which the second and the third trimester begin: 14 0/7 and 28 0/7 (ACOG).
@@ -75,7 +76,8 @@ class Subject:
                 "the age is outside what people reach",
                 field="subject.age_months", value=self.age_months, remedy=f"Give 0 to {MAX_AGE_MONTHS} months.",
             )  # fmt: skip
-        if self.pregnancy is Pregnancy.YES and (self.sex is Sex.MALE or not 9 * 12 <= self.age_months < 60 * 12):
+        of_age = PREGNANT_FROM_MONTHS <= self.age_months < PREGNANT_UNTIL_MONTHS
+        if self.pregnancy is Pregnancy.YES and (self.sex is Sex.MALE or not of_age):
             raise SubjectImplausible(
                 "pregnancy does not fit the sex or the age",
                 field="subject.pregnancy", value=f"{self.pregnancy} at {self.age_months} months, {self.sex}",

@@ -77,6 +77,7 @@ sites = Table(
     Column("code", String(32), primary_key=True),
     Column("practice", Boolean, nullable=False),  # its cases never count; fixed when the site is made
     Column("retention_days", Integer),  # cases older than this are erased; none: kept
+    Column("altitude_m", Integer),  # of whoever says that they live there; none: nobody has said
     Column("made_at", Moment, nullable=False),
     Column("made_by", _ACTOR, nullable=False),
 )

@@ -23,6 +23,7 @@ from pallor.clock import parse_utc, utc_text
 from pallor.ids import is_id
 from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MAX_PREGNANCY_WEEKS, MIN_ALTITUDE_M
 
+BARCODE, BARCODE_LENGTH = "[A-Z-]*[0-9][A-Z0-9-]*", (4, 24)
 _MAX_REPORTED = 16
 _UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -104,9 +105,9 @@ Weeks = Annotated[Whole, Field(ge=0, le=MAX_PREGNANCY_WEEKS)]
 Barcode = Annotated[
     StrictStr,
     Field(
-        min_length=4,
-        max_length=24,
-        pattern=r"^[A-Z-]*[0-9][A-Z0-9-]*$",
+        min_length=BARCODE_LENGTH[0],
+        max_length=BARCODE_LENGTH[1],
+        pattern=f"^{BARCODE}$",
         description="As it is printed on the tube, with at least one digit",
         examples=["KUM-00417"],
     ),

@@ -29,8 +29,10 @@ from pallor.lab import LabResult, Specimen, read_hb
 from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking, Subject, age_from_birth_month, trimester_at
 
 # Phones' clocks are wrong by hours more often than by years; what is from the day after tomorrow is a wrong clock.
-_MAX_AHEAD = timedelta(hours=36)
-_ASKED_FROM_MONTHS = 10 * 12  # from here on pregnancy is a question, and silence is no answer
+MAX_AHEAD = timedelta(hours=36)
+PREGNANCY_ASKED_FROM_MONTHS = 10 * 12  # from here on pregnancy is a question, and silence is no answer
+REASON_LENGTH = (3, 300)
+WORDING = "^[a-z0-9][a-z0-9.-]{0,63}$"
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -102,7 +104,7 @@ class SubjectIn(Wire):
 Wording = Annotated[
     StrictStr,
     Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        pattern=WORDING,
         description="The version of the text that was read out",
         examples=["care-en-1"],
     ),
@@ -217,7 +219,9 @@ class AmendmentIn(Wire):
     forget: list[Forgettable] = Field(
         default=[], max_length=len(get_args(Forgettable)), description="Facts that turned out not to be known after all"
     )
-    reason: Plain = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
+    reason: Plain = Field(
+        min_length=REASON_LENGTH[0], max_length=REASON_LENGTH[1], description="Why the record was wrong; no names"
+    )
 
 
 def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
@@ -282,7 +286,7 @@ def check_captured_at(captured_at: datetime, now: datetime) -> None:
 
 def check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
     """Raise ``MomentInFuture`` for what has not been yet, allowing for a clock that is wrong by hours."""
-    if moment > now + _MAX_AHEAD:
+    if moment > now + MAX_AHEAD:
         raise MomentInFuture(
             "this lies in the future", field=field, value=utc_text(moment),
             remedy=f"Check the date and the clock it comes from (here it is {utc_text(now)}), and send it again.",
@@ -339,7 +343,7 @@ def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
     age = age_from_birth_month(body.birth_month, visited_at) if body.birth_month is not None else body.age_months or 0
     pregnancy = body.pregnancy
     if pregnancy is None:
-        asked_for = body.sex is not Sex.MALE and age >= _ASKED_FROM_MONTHS
+        asked_for = body.sex is not Sex.MALE and age >= PREGNANCY_ASKED_FROM_MONTHS
         pregnancy = Pregnancy.UNKNOWN if asked_for else Pregnancy.NO
     weeks = body.pregnancy_weeks
     trimester = trimester_at(weeks) if weeks is not None and body.trimester is None else body.trimester

@@ -10,6 +10,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
+    op.add_column("sites", sa.Column("altitude_m", sa.Integer(), nullable=True))
     op.add_column("cases", sa.Column("specimen_barcode", sa.String(length=24), nullable=True))
     op.create_index("ix_cases_specimen_barcode", "cases", ["specimen_barcode"])
     _photos()
