@@ -101,7 +101,8 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     with serving_metrics(settings.metrics_bind, metrics) if settings.metrics_bind else nullcontext():
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-            settings.label_table, partial(nothing_queued, _celery(settings)), _signing(settings, parts),
+            settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
+            _signing(settings, parts),
         )  # fmt: skip
     return 0
 

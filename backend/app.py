@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
+from backend.api.after import after_api
 from backend.api.doors import doors_api, oidc_api
 from backend.api.explain import explain_api
 from backend.api.field import field_api
@@ -75,7 +76,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        sealed_api, doors_api, oidc_api, health_api,
+        sealed_api, after_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser

@@ -130,7 +130,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     Untrusted: HTTPStatus.BAD_GATEWAY,
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
-_HIDDEN = ("subject_code", "reason")
+_HIDDEN = ("subject_code", "specimen_barcode", "reason")
 # The last one is said of a text's length only where it is a backend.wire.fields.Secret.
 _TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"

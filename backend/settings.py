@@ -140,6 +140,10 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings):
         "A photo without an answer is sent to the workers again after this",
         default=90.0,
     )
+    alert_hours: float = setting(
+        "PALLOR_ALERT_HOURS", number(0.001, 24 * 365),
+        "A haemoglobin below 70 g/L that nobody has acknowledged for so long is escalated", default=24.0,
+    )  # fmt: skip
     ready_seconds: float = setting(
         "PALLOR_READY_SECONDS", number(1), "A worker whose last report is older is not counted on", default=90.0
     )

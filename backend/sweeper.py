@@ -11,6 +11,7 @@ from sqlalchemy import or_, select, update
 from backend.db.engine import Database
 from backend.db.tables import cases, labels, photos
 from backend.queue import Send
+from backend.services.acknowledge_alert import escalate_alerts
 from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
@@ -42,6 +43,7 @@ class Swept:
     labels_written: int = 0
     objects_taken_away: int = 0
     erasures_finished: int = 0
+    alerts_escalated: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Kept:
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
-          nothing_queued: Callable[[], bool] = lambda: True) -> Swept:  # fmt: skip
+          nothing_queued: Callable[[], bool] = lambda: True, alert_hours: float = 24.0) -> Swept:  # fmt: skip
     """One round; ``nothing_queued``: whether every message that was sent has been worked off."""
     return Swept(
         resent=resend_waiting(database, clock, send, resend_seconds),
@@ -71,6 +73,7 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
         erasures_finished=0
         if store.discard_unfinished(_STALE_FILE)
         else finish_erasures(database, clock, nothing_queued),
+        alerts_escalated=escalate_alerts(database, clock, alert_hours),
     )
 
 
@@ -86,7 +89,8 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
-                nothing_queued: Callable[[], bool], signing: Signing | None = None) -> None:  # fmt: skip
+                nothing_queued: Callable[[], bool], alert_hours: float,
+                signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
     looked_at: datetime | None = None
@@ -95,7 +99,7 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
                 _tell(keep_house(database, clock, label_table))
                 kept_at = clock.now()
-            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued))
+            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, alert_hours))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
         if signing is not None:

@@ -14,6 +14,7 @@ from backend.api.submissions import take_in_blob
 from backend.auth import Reach, allow, check_before_end
 from backend.problems import Problem, told
 from backend.services.give_sealing_keys import give_sealing_keys
+from backend.services.manage_sites import list_sites
 from backend.services.receive_sealed import (
     Announced,
     SealedTooLarge,
@@ -48,7 +49,13 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         who = caller()
         passphrase = parts.settings.sealing_passphrase
         keys = give_sealing_keys(database, clock, who.sites or frozenset(), passphrase, by=who.actor)
-        listed = [sealed.SiteKey(site=site, jwk=sealed.PublicJwk(**jwk)) for site, jwk in keys]
+        known = {row.code: row for row in list_sites(database)}
+        listed = [
+            sealed.SiteKey(
+                site=site, jwk=sealed.PublicJwk(**jwk), practice=known[site].practice, altitude_m=known[site].altitude_m
+            )
+            for site, jwk in keys
+        ]
         return shown(sealed.SealingKeys(keys=listed))
 
     @bp.put(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, u
 
 from backend.db.engine import Database
 from backend.db.tables import (
+    alerts,
     amendments,
     audit,
     audit_values,
@@ -17,6 +18,7 @@ from backend.db.tables import (
     changes,
     consents,
     erasures,
+    follow_ups,
     lab_results,
     labels,
     object_deletions,
@@ -108,7 +110,7 @@ def erase_cases(
         tx.execute(delete(rows).where(rows.c.photo_id.in_(theirs)))
     warnings = same_photo_warnings
     tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
-    for rows in (photos, labels, lab_results, amendments, consents, changes):
+    for rows in (photos, labels, follow_ups, alerts, lab_results, amendments, consents, changes):
         tx.execute(delete(rows).where(rows.c.case_id.in_(case_ids)))
     tx.execute(delete(cases).where(cases.c.id.in_(case_ids)))
     of_theirs = audit_values.c.seq.in_(select(audit.c.seq).where(audit.c.case_id.in_(case_ids)))

@@ -83,8 +83,12 @@ class PublicJwk(Wire):
 
 
 class SiteKey(Wire):
+    """A site's key, and what a phone without a network needs to know of the site."""
+
     site: Site
     jwk: PublicJwk
+    practice: bool
+    altitude_m: int | None = Field(description="For whoever says that they live there; null: nobody has said")
 
 
 class SealingKeys(Wire):

@@ -54,6 +54,7 @@ Request = tuple[str, str, dict[str, Any]]  # method, path below /api/v1, what Fl
 Example = Callable[[Api, Place], Request]
 
 _SAID = {"purpose": "training", "given": True, "at": "2026-11-01T12:30:00Z", "wording": "training-en-1"}
+_REACHED = {"state": "reached", "at": "2026-11-01T12:30:00Z", "note": None}
 _A_SITE = {"practice": False, "retention_days": None}
 
 
@@ -190,6 +191,24 @@ def _node_report(api: Api, _place: Place) -> Request:
     return "POST", "/node-reports", {"json": {"report": report.to_json(), "signature": sign(report, _NODE_KEY)}}
 
 
+def _alarming(api: Api, place: Place) -> str:
+    """A critical result of the place's case; its id."""
+    result = LabResult(new_id(), place.case_id, read_hb("6.1", "g/dL"), NOON)
+    table = api.parts.settings.label_table
+    submit_lab_result(api.parts.database, api.clock, result, table, within=None, by="operator")
+    return result.id
+
+
+def _alerts(api: Api, place: Place) -> Request:
+    _alarming(api, place)
+    return "GET", "/alerts?limit=200", {}
+
+
+def _acknowledgement(api: Api, place: Place) -> Request:
+    path = f"/cases/{place.case_id}/alerts/{_alarming(api, place)}/acknowledgement"
+    return "PUT", path, {"json": {"at": "2026-11-01T12:30:00Z"}}
+
+
 def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
     """About the account of the nurse whose token the role `field` has."""
 
@@ -240,6 +259,10 @@ EXAMPLES: dict[str, Example] = {
     "sealed.get_sealing_keys": _get("/sealing-keys"),
     "sealed.put_sealed": lambda api, place: ("PUT", *a_request(api, place.site, new_id())),
     "sealed.get_sealed": _get("/sealed/{submission_id}"),
+    "after.put_follow_up": _put("/cases/{case_id}/follow-ups/{new_id}", lambda _place: _REACHED),
+    "after.get_follow_ups": _get("/follow-ups?limit=200"),
+    "after.get_alerts": _alerts,
+    "after.put_acknowledgement": _acknowledgement,
     "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
     "rights.put_erasure": _erasure,
     "rights.get_erasures": _get("/erasures"),
