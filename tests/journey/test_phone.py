@@ -4,11 +4,14 @@ The app is built with a handle for tests (``globalThis.phone``), so that this sp
 """
 
 import base64
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pallor.ids import new_id
 from tests.support.chromium import chromium, kill
@@ -29,7 +32,7 @@ def test_thirty_cases_outlive_the_battery_and_a_line_that_cuts(stack, app, tmp_p
             page = opened(browser, line)
             come_in(page, nurse)
             line.down = True
-            photos = drawn_photos(CASES, seed=7)
+            photos = phone_photos(CASES)
             take_cases(page, photos)
             kill(profile)
         with chromium(profile) as browser:
@@ -92,7 +95,8 @@ def come_in(page, nurse):
 
 def take_cases(page, photos):
     for number, photo in enumerate(photos):
-        page.evaluate(_TAKE, {"site": SITE, "code": code(number), "photo": base64.b64encode(photo).decode()})
+        both = [base64.b64encode(image).decode() for image in photo]
+        page.evaluate(_TAKE, {"site": SITE, "code": code(number), "photo": both})
 
 
 def send_all(page):
@@ -109,8 +113,10 @@ def codes_of(page):
 
 def readable_in(page, profile, photos):
     """Which of the codes and photos somebody finds who opens the phone's database by hand."""
-    wanted = {"code": b"ZQXJ-", "wording": b"care-en-1", "photo": photos[0][100:140]}
-    files = b"".join(path.read_bytes() for path in Path(profile).rglob("*") if path.is_file() and "IndexedDB" in str(path))
+    wanted = {"code": b"ZQXJ-", "wording": b"care-en-1", "photo": photos[0][0][100:140]}
+    files = b"".join(
+        path.read_bytes() for path in Path(profile).rglob("*") if path.is_file() and "IndexedDB" in str(path)
+    )
     rows = base64.b64decode(page.evaluate(_DUMP))
     assert PASSWORD.encode() not in files + rows
     wide = {f"{name}, wide": text.decode("latin-1").encode("utf-16-le") for name, text in wanted.items()}
@@ -119,6 +125,21 @@ def readable_in(page, profile, photos):
 
 def ask(page, what):
     return json.loads(page.evaluate(f"Promise.resolve({what}).then((found) => JSON.stringify(found))"))
+
+
+def phone_photos(count):
+    """Of each person the region and the crop around it, as large as the camera makes them: together 60 to 100 KB."""
+    grain = np.random.default_rng(7).normal(0, 12, (448, 448, 3))
+    return [(webp(number, grain, True), webp(number, grain, False)) for number in range(count)]
+
+
+def webp(number, grain, masked):
+    drawn = Image.open(io.BytesIO(drawn_photos(1, seed=number)[0])).convert("RGBA").resize((448, 448))
+    pixels = np.asarray(drawn).copy()
+    pixels[..., :3] = np.clip(pixels[..., :3] + np.roll(grain, number, 0), 0, 255)
+    file = io.BytesIO()
+    Image.fromarray(pixels if masked else pixels[..., :3]).save(file, "WEBP", quality=92, method=2)
+    return file.getvalue()
 
 
 def code(number):
@@ -142,13 +163,15 @@ def app(tmp_path_factory):
 _TAKE = """async ({site, code, photo}) => {
   const now = new Date().toISOString();
   const draft = await phone.startDraft(site);
-  const consent = {care: {given_at: now, wording: "care-en-1"}, training: null};
-  await phone.saveDraft(draft.draft_id, {...draft.facts, subject_code: code, subject: {age_months: 30, sex: "female"}, consent});
-  const bytes = Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0));
+  const said = {given_at: now, wording: "care-en-1"};
+  const facts = {subject_code: code, subject: {age_months: 30, sex: "female"}, consent: {care: said, training: said}};
+  await phone.saveDraft(draft.draft_id, {...draft.facts, ...facts});
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const image = (text) => new Blob([bytes(text)], {type: "image/webp"});
   const capture = {phone_model: null, torch: false, exposure_ms: null, iso: null, focus_m: null, white_balance_k: null,
     source: "camera", handles: null};
   await phone.keepPhoto(draft.draft_id, {photo_id: crypto.randomUUID(), captured_at: now, eye: "left",
-    region: new Blob([bytes], {type: "image/png"}), context: null, capture});
+    region: image(photo[0]), context: {photo_id: crypto.randomUUID(), image: image(photo[1])}, capture});
   await phone.finishDraft(draft.draft_id);
 }"""
 _DUMP = """async () => {
@@ -160,8 +183,8 @@ _DUMP = """async () => {
   const text = (value) => {
     if (value instanceof ArrayBuffer) value = new Uint8Array(value);
     if (ArrayBuffer.isView(value)) return Array.from(value, (byte) => String.fromCharCode(byte)).join("");
-    if (value && typeof value === "object") return Object.entries(value).map(([name, inner]) => name + text(inner)).join("|");
-    return String(value);
+    const object = value && typeof value === "object";
+    return object ? Object.entries(value).map(([name, inner]) => name + text(inner)).join("|") : String(value);
   };
   let found = "";
   for (const store of database.objectStoreNames) {

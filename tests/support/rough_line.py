@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,9 +30,9 @@ class _Cut(Exception):
 class RoughLine:
     """Stands between a browser and the server at ``url``, and counts what the browser sends.
 
-    ``down``: nobody answers. ``rough``: each connection is cut after ``least`` to ``most`` bytes of both directions, and
-    of a hundred requests ``odd`` are answered by a tired proxy (502) or a login page (200). ``static``: what is not the
-    API's comes from this folder.
+    ``down``: nobody answers. ``rough``: each connection is cut after ``least`` to ``most`` bytes of both directions;
+    of a hundred requests ``odd`` are answered by a tired proxy (502) or a login page (200). ``static``: a folder from
+    which comes what is not the API's.
     """
 
     url: str
@@ -83,15 +84,12 @@ class RoughLine:
         left = [self._rng.randint(self.least, self.most)]
 
         def spend(data: bytes, *, sent: bool) -> bytes:
-            """As much of it as the connection still carries; raises ``_Cut`` when it carries no more."""
+            """As much of it as the connection still carries."""
             with self._counting:
                 kept = data[: left[0]] if self.rough else data
+                left[0] -= len(kept) if self.rough else 0
                 self.sent_bytes += len(kept) if sent else 0
-                if self.rough:
-                    left[0] -= len(kept)
-                    if not kept and data:
-                        self.cuts += 1
-                        raise _Cut
+                self.cuts += 1 if len(kept) < len(data) else 0
             return kept
 
         with browser, socket.create_connection((host.hostname or "", host.port or 80)) as server:
@@ -109,11 +107,11 @@ class RoughLine:
     def _back(self, server: socket.socket, browser: socket.socket, spend: Callable[..., bytes]) -> None:
         try:
             while data := server.recv(_PIECE):
-                while data:
-                    kept = spend(data, sent=False)
-                    browser.sendall(kept)
-                    data = data[len(kept) :]
-        except (_Cut, OSError):
+                kept = spend(data, sent=False)
+                browser.sendall(kept)
+                if len(kept) < len(data):
+                    break
+        except OSError:
             pass
         _end(browser)
 
@@ -145,27 +143,26 @@ class RoughLine:
 
 
 class _Reader:
-    """What the browser sends, as far as the connection carries it."""
+    """What the browser sends, as far as the connection carries it; then raises ``_Cut``."""
 
     def __init__(self, browser: socket.socket, spend: Callable[[bytes], bytes]) -> None:
-        self._browser, self._spend, self._held = browser, spend, b""
+        self._browser, self._spend, self._held, self._over = browser, spend, b"", False
 
     def head(self) -> bytes:
         """Up to the empty line; nothing when the browser has ended it."""
         while b"\r\n\r\n" not in self._held:
-            data = self._browser.recv(_PIECE)
+            data = self._more()
             if not data:
                 return b""
-            self._held += self._spend(data)
+            self._held += data
         head, self._held = self._held.split(b"\r\n\r\n", 1)
         return head + b"\r\n\r\n"
 
     def some(self, most: int) -> bytes:
         if not self._held:
-            data = self._browser.recv(min(_PIECE, most))
-            if not data:
+            self._held = self._more()
+            if not self._held:
                 raise _Cut
-            self._held = self._spend(data)
         data, self._held = self._held[:most], self._held[most:]
         return data
 
@@ -173,12 +170,18 @@ class _Reader:
         while size:
             size -= len(self.some(size))
 
+    def _more(self) -> bytes:
+        if self._over:
+            raise _Cut
+        data = self._browser.recv(_PIECE)
+        kept = self._spend(data)
+        self._over = len(kept) < len(data)
+        return kept
+
 
 def _end(one: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def _file(folder: Path, path: str) -> bytes:

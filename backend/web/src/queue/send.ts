@@ -139,7 +139,7 @@ async function step(line: Line, upload: Upload): Promise<Next> {
 async function advance(line: Line, upload: Upload, offset: number): Promise<void> {
   const reached = Math.min(offset, upload.blob.length);
   const kept = reached - upload.held;
-  if (upload.cut) upload.road.pace = afterCut(upload.road.pace, kept);
+  if (upload.cut && upload.stuck > 1) upload.road.pace = afterCut(upload.road.pace, kept); // once is chance
   if (kept > 0) upload.stuck = 0;
   else if (upload.offset !== null) await stumble(line, upload, new NoAnswer("server-away"));
   upload.cut = false;
