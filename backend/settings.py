@@ -94,6 +94,10 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings):
     shelf: Path | None = setting(
         "PALLOR_SHELF", path, "The release shelf this machine shares with its worker", default=None
     )
+    web_folder: Path | None = setting(
+        "PALLOR_WEB_FOLDER", path, "The phone's app as it was built; default: backend/web/dist, which `make web` makes",
+        default=None,
+    )  # fmt: skip
     proxies: int = setting(
         "PALLOR_PROXIES", whole(0, 5), "Proxies in front whose X-Forwarded-For is to be believed", default=0
     )
