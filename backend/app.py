@@ -23,6 +23,7 @@ from backend.api.health import health_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
+from backend.api.put_aside import put_aside_api
 from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
@@ -78,7 +79,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        sealed_api, after_api, doors_api, oidc_api, health_api,
+        sealed_api, put_aside_api, after_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     if not serve_web(app, parts.settings.web_folder or BUILT):

@@ -144,6 +144,10 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings):
         "A photo without an answer is sent to the workers again after this",
         default=90.0,
     )
+    put_aside_days: int = setting(
+        "PALLOR_PUT_ASIDE_DAYS", whole(1, 3650),
+        "What phones sealed and was refused is kept for an administrator so many days", default=90,
+    )  # fmt: skip
     alert_hours: float = setting(
         "PALLOR_ALERT_HOURS", number(0.001, 24 * 365),
         "A haemoglobin below 70 g/L that nobody has acknowledged for so long is escalated", default=24.0,
