@@ -31,6 +31,7 @@ from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
 from backend.services.keep_pieces import OffsetMismatch
+from backend.services.look_after_put_aside import NotPutAside
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
@@ -75,6 +76,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     DeviceStolen: HTTPStatus.FORBIDDEN,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     CaseErased: HTTPStatus.GONE,
+    NotPutAside: HTTPStatus.CONFLICT,
     PasswordWrong: HTTPStatus.UNAUTHORIZED,
     SecondFactorCodeNeeded: HTTPStatus.UNAUTHORIZED,
     TokenReplaced: HTTPStatus.UNAUTHORIZED,

@@ -16,7 +16,9 @@ from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
 from backend.services.judge_rollouts import judge_rollouts
+from backend.services.look_after_put_aside import discard_old
 from backend.services.receive_photo import discard_stale_uploads
+from backend.services.receive_sealed import discard_stale_sealed
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
@@ -60,6 +62,7 @@ class Kept:
 
     uploads_discarded: int
     cases_erased: int
+    put_aside_discarded: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
@@ -77,11 +80,13 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
     )
 
 
-def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
+def keep_house(database: Database, clock: Clock, label_table: str, put_aside_days: int = 90) -> Kept:
     """What is due now and then: what is too old goes, and SQLite's log of changes is emptied."""
+    stale = clock.now() - _STALE_UPLOAD
     kept = Kept(
-        uploads_discarded=discard_stale_uploads(database, clock, clock.now() - _STALE_UPLOAD),
+        uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
+        put_aside_discarded=discard_old(database, clock, put_aside_days),
     )
     database.checkpoint()
     return kept
@@ -89,7 +94,7 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
-                nothing_queued: Callable[[], bool], alert_hours: float,
+                nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int,
                 signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
@@ -97,7 +102,7 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
     while not stop.wait(pause_seconds):
         try:
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
-                _tell(keep_house(database, clock, label_table))
+                _tell(keep_house(database, clock, label_table, put_aside_days))
                 kept_at = clock.now()
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, alert_hours))
         except Unavailable as error:

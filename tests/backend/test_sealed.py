@@ -313,9 +313,15 @@ def test_a_private_key_is_encrypted_under_the_passphrase_and_without_it_phones_t
     assert "BEGIN PRIVATE KEY" not in rows
 
 
-def test_no_private_key_is_on_the_trail(api):
-    the_jwk(api)
-    assert "PRIVATE" not in str(list(export_audit(api.parts.database)))
+def test_no_private_key_is_on_the_trail_or_in_a_log_and_a_line_names_the_case_that_was_sealed(api, caplog):
+    caplog.set_level("DEBUG")
+    header = a_header()
+    seal_and_send(api, header)
+    seal_and_send(api, a_header(body=a_case_body(subject_code="MARK-1", subject={})))
+    assert header["case_id"] in [getattr(record, "case_id", None) for record in caplog.records]
+    said = str(list(export_audit(api.parts.database))) + caplog.text + str([vars(record) for record in caplog.records])
+    assert "PRIVATE" not in said
+    assert "MARK-1" not in said
 
 
 def _code(response):
