@@ -4,5 +4,4 @@ import { openPhone } from "./phone/open";
 
 const root = document.getElementById("app");
 const phone = await openPhone();
-if (import.meta.env.MODE === "probe") Object.assign(globalThis, { phone }); // for tests/journey alone
 if (root) render(<h1>Pallor: {phone.device.value?.name}</h1>, root);

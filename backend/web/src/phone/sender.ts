@@ -4,7 +4,7 @@ import type { Contact, Pause } from "../port";
 import { alone } from "../queue/alone";
 import { waitAfter } from "../queue/backoff";
 import { mark, marksOf } from "../queue/database";
-import { Halted, type Line, sendAll } from "../queue/send";
+import { askAgain, Halted, type Line, sendAll } from "../queue/send";
 import { NoAnswer, patiently, type Request } from "../server/client";
 import { refreshDevice, tellQueue, wipeStolen } from "../server/device";
 import { FeedRefused, news } from "../server/feed";
@@ -94,6 +94,7 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
     const device = await core.database.get("device", "device");
     if (!device) return;
     await sendAll(line, device);
+    await askAgain({ ...line, request: patient }, device);
     await tellQueue(core.database, patient, device);
   }
 

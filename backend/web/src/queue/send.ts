@@ -13,6 +13,7 @@ import { type Receipt, readReceipt } from "./receipt";
 
 const MEDIA_TYPE = "application/vnd.pallor.sealed";
 const MOST_STUCK = 5; // tries that bring no byte further, before the round ends
+const ASKED_AGAIN_AFTER_MS = 3600_000;
 const MOST_MANGLED = 3; // times that all arrived, and as something else
 const OTHER_TOKEN = ["password-change-needed", "sign-in-needed", "second-factor-needed"];
 
@@ -59,6 +60,19 @@ export async function sendAll(line: Line, device: DeviceRow): Promise<number> {
   }
 }
 
+/** What the server put aside an administrator may have taken in since: then it leaves. @throws NoAnswer */
+export async function askAgain(line: Line, device: DeviceRow): Promise<void> {
+  for (const row of await waiting(line.database)) {
+    const last = Date.parse(row.asked_at ?? row.refusal?.at ?? "");
+    if (!row.refusal?.kept_by_server || line.now() - last < ASKED_AGAIN_AFTER_MS) continue;
+    const upload = { ...BEGUN, row, blob: new Uint8Array(), road: { pace: FIRST_PACE }, tokens: [device.token], offset: null };
+    const next = judge(await ask(line.request, upload, 0), row, true);
+    if (next.is === "received") await leave(line.database, row, next.receipt);
+    else if (next.is === "erased") await discard(line.database, row.submission_id);
+    else await change(line.database, row.submission_id, { asked_at: new Date(line.now()).toISOString() });
+  }
+}
+
 /** Where one record's sending stands. */
 interface Upload {
   readonly row: QueueRow;
@@ -77,7 +91,7 @@ interface Upload {
   mangled: number;
 }
 
-const BEGUN = { offset: 0, held: 0, cut: false, stuck: 0, mangled: 0 };
+const BEGUN = { offset: 0 as number | null, held: 0, cut: false, stuck: 0, mangled: 0 };
 
 /** The receipt; null when it was put aside. @throws Halted */
 async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {

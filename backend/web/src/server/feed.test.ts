@@ -56,7 +56,7 @@ function page(items: object[], next: string, more = false): Answer {
 
 function aCase(case_id: string, said: object = {}) {
   const consent = { care: { given: true }, training: { given: false } };
-  const facts = { case_id, site: "kumasi-1", subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [] };
+  const facts = { case_id, site: "kumasi-1", subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [], results: [] };
   return { ...facts, status: "received", ...said };
 }
 
