@@ -31,6 +31,7 @@ from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
 from backend.services.keep_pieces import OffsetMismatch
+from backend.services.look_after_put_aside import NotPutAside
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
@@ -75,6 +76,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     DeviceStolen: HTTPStatus.FORBIDDEN,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     CaseErased: HTTPStatus.GONE,
+    NotPutAside: HTTPStatus.CONFLICT,
     PasswordWrong: HTTPStatus.UNAUTHORIZED,
     SecondFactorCodeNeeded: HTTPStatus.UNAUTHORIZED,
     TokenReplaced: HTTPStatus.UNAUTHORIZED,
@@ -130,7 +132,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     Untrusted: HTTPStatus.BAD_GATEWAY,
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
-_HIDDEN = ("subject_code", "reason")
+_HIDDEN = ("subject_code", "specimen_barcode", "reason")
 # The last one is said of a text's length only where it is a backend.wire.fields.Secret.
 _TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"

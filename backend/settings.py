@@ -94,6 +94,10 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings):
     shelf: Path | None = setting(
         "PALLOR_SHELF", path, "The release shelf this machine shares with its worker", default=None
     )
+    web_folder: Path | None = setting(
+        "PALLOR_WEB_FOLDER", path, "The phone's app as it was built; default: backend/web/dist, which `make web` makes",
+        default=None,
+    )  # fmt: skip
     proxies: int = setting(
         "PALLOR_PROXIES", whole(0, 5), "Proxies in front whose X-Forwarded-For is to be believed", default=0
     )
@@ -140,6 +144,14 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings):
         "A photo without an answer is sent to the workers again after this",
         default=90.0,
     )
+    put_aside_days: int = setting(
+        "PALLOR_PUT_ASIDE_DAYS", whole(1, 3650),
+        "What phones sealed and was refused is kept for an administrator so many days", default=90,
+    )  # fmt: skip
+    alert_hours: float = setting(
+        "PALLOR_ALERT_HOURS", number(0.001, 24 * 365),
+        "A haemoglobin below 70 g/L that nobody has acknowledged for so long is escalated", default=24.0,
+    )  # fmt: skip
     ready_seconds: float = setting(
         "PALLOR_READY_SECONDS", number(1), "A worker whose last report is older is not counted on", default=90.0
     )

@@ -14,6 +14,7 @@ from backend.api.submissions import take_in_blob
 from backend.auth import Reach, allow, check_before_end
 from backend.problems import Problem, told
 from backend.services.give_sealing_keys import give_sealing_keys
+from backend.services.manage_sites import list_sites
 from backend.services.receive_sealed import (
     Announced,
     SealedTooLarge,
@@ -48,7 +49,13 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         who = caller()
         passphrase = parts.settings.sealing_passphrase
         keys = give_sealing_keys(database, clock, who.sites or frozenset(), passphrase, by=who.actor)
-        listed = [sealed.SiteKey(site=site, jwk=sealed.PublicJwk(**jwk)) for site, jwk in keys]
+        known = {row.code: row for row in list_sites(database)}
+        listed = [
+            sealed.SiteKey(
+                site=site, jwk=sealed.PublicJwk(**jwk), practice=known[site].practice, altitude_m=known[site].altitude_m
+            )
+            for site, jwk in keys
+        ]
         return shown(sealed.SealingKeys(keys=listed))
 
     @bp.put(
@@ -75,31 +82,33 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         ):
             row, data = read_blob(database, path.submission_id)
             taken = take_in_blob(parts, row, data, partial(check_before_end, who), by=who.actor)
-        return _answer(path.submission_id, 201 if taken else 200)
+        return answer_of(parts, path.submission_id, 201 if taken else 200)
 
     @bp.get("/sealed/<submission_id>", responses=answers(_GOOD, 404, 409, 410))
     @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
     def get_sealed(path: sealed.SealedPath) -> Response:
         """How much of a submission is here, its receipt, or why it was refused"""
-        return _answer(path.submission_id, 200)
-
-    def _answer(submission_id: str, status: int) -> Response:
-        row, held = show_sealed(database, submission_id)
-        if row.case_id is not None:
-            about(row.case_id)
-        if row.state == "uploading":
-            said = {"submission_id": row.id, "state": "uploading", "received_bytes": held, "bytes": row.bytes}
-            response = shown(sealed.SealedProgress(**said), 202)
-        elif row.state == "received":
-            known = {"submission_id": row.id, "sealed_sha256": row.sealed_sha256, "case_id": row.case_id}
-            response = shown(sealed.SealedReceipt(**known, state="received", **row.receipt), status)
-        else:
-            response = told(Problem(**row.problem))
-        response.headers["Upload-Offset"] = str(held)
-        response.headers["Sealed-State"] = row.state
-        return response
+        return answer_of(parts, path.submission_id, 200)
 
     return bp
+
+
+def answer_of(parts: Parts, submission_id: str, status: int) -> Response:
+    """How it stands with a submission; ``status``: of its receipt."""
+    row, held = show_sealed(parts.database, submission_id)
+    if row.case_id is not None:
+        about(row.case_id)
+    if row.state == "uploading":
+        said = {"submission_id": row.id, "state": "uploading", "received_bytes": held, "bytes": row.bytes}
+        response = shown(sealed.SealedProgress(**said), 202)
+    elif row.state == "received":
+        known = {"submission_id": row.id, "sealed_sha256": row.sealed_sha256, "case_id": row.case_id}
+        response = shown(sealed.SealedReceipt(**known, state="received", **row.receipt), status)
+    else:
+        response = told(Problem(**row.problem))
+    response.headers["Upload-Offset"] = str(held)
+    response.headers["Sealed-State"] = row.state
+    return response
 
 
 def _check_type(media_type: str) -> None:

@@ -9,14 +9,16 @@ from sqlalchemy import Connection, Row
 
 from backend.api.parts import Parts
 from backend.problems import problem_of, strict_json
+from backend.services.acknowledge_alert import acknowledge_alert
 from backend.services.amend_case import record_amendment
 from backend.services.give_sealing_keys import open_blob
 from backend.services.record_consent import record_statement
+from backend.services.record_follow_up import record_follow_up
 from backend.services.records import CaseErased
 from backend.services.standing_consents import ConsentWithdrawn
 from backend.services.submit_case import record_case
 from backend.services.take_in_sealed import Opened, put_aside, take_in_sealed
-from backend.wire import container, received, rights, sealed
+from backend.wire import container, follow_up, received, rights, sealed
 from pallor.errors import Refused
 
 Word = tuple[Callable[[Connection], object], str | None]  # what writes it down, and whose it says it is
@@ -98,9 +100,29 @@ def _consent(parts: Parts, header: sealed.Header, now: datetime, check: Check, b
     ), None  # fmt: skip
 
 
+def _follow_up(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    body = follow_up.FollowUpIn.model_validate(header.body)
+    received.check_not_ahead("at", body.at, now)
+    check("at", body.at)
+    follow_up_id = sealed.needed(header, "follow_up_id")
+    return lambda tx: record_follow_up(
+        parts.database, tx, parts.clock, header.case_id, follow_up_id, body.state, body.at, body.note, by=by
+    ), None  # fmt: skip
+
+
+def _acknowledgement(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    body = follow_up.AcknowledgementIn.model_validate(header.body)
+    received.check_not_ahead("at", body.at, now)
+    check("at", body.at)
+    result_id = sealed.needed(header, "result_id")
+    return lambda tx: acknowledge_alert(tx, parts.clock, header.case_id, result_id, body.at, by=by), None
+
+
 _WORDS: dict[str, Callable[[Parts, sealed.Header, datetime, Check, str], Word]] = {
     "case": _case,
     "photos": _photos,
     "amendment": _amendment,
     "consent": _consent,
+    "follow-up": _follow_up,
+    "acknowledgement": _acknowledgement,
 }

@@ -77,6 +77,7 @@ sites = Table(
     Column("code", String(32), primary_key=True),
     Column("practice", Boolean, nullable=False),  # its cases never count; fixed when the site is made
     Column("retention_days", Integer),  # cases older than this are erased; none: kept
+    Column("altitude_m", Integer),  # of whoever says that they live there; none: nobody has said
     Column("made_at", Moment, nullable=False),
     Column("made_by", _ACTOR, nullable=False),
 )
@@ -188,6 +189,7 @@ cases = Table(
     Column("submitted_digest", String(71), nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("received_by", _ACTOR, nullable=False),
+    Column("specimen_barcode", String(24), index=True),  # as amended, too
     Index(None, "received_at", "id"),
     Index(None, "site", "subject_code"),
 )
@@ -366,6 +368,32 @@ labels = Table(
     Column("written_at", Moment),  # when the record was durable in the object store (outbox)
     Index(None, "written_at"),
     Index(None, "derived_at", "id"),
+)
+
+follow_ups = Table(  # each word as it was said; the newest stands
+    "follow_ups",
+    metadata,
+    _id(),
+    _case_id(index=True),
+    Column("digest", String(71), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("at", Moment, nullable=False),  # by the phone's clock
+    Column("counts_from", Moment, nullable=False),  # which may be ahead
+    Column("note", String(32)),
+    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_by", _ACTOR, nullable=False),
+)
+
+alerts = Table(  # a critical value; it alarms while no other supersedes it
+    "alerts",
+    metadata,
+    Column("result_id", String(36), ForeignKey("lab_results.id"), primary_key=True),
+    _case_id(index=True),
+    Column("since", Moment, nullable=False),
+    Column("acknowledged_at", Moment),  # by the phone's clock
+    Column("acknowledged_by", _ACTOR),
+    Column("escalated_at", Moment),
+    Index(None, "acknowledged_at", "since"),
 )
 
 changes = Table(  # the feed: what a phone or a laboratory should look at again

@@ -69,7 +69,9 @@ def record_amendment(
     }
     if not put_once(database, tx, amendments, new, "amendment_id"):
         return False
-    tx.execute(update(cases).where(cases.c.id == case_id).values(facts=after))
+    tx.execute(
+        update(cases).where(cases.c.id == case_id).values(facts=after, specimen_barcode=after.get("specimen_barcode"))
+    )
     note_change(tx, clock, "amendment", amendment_id, case_id)
     write_audit(
         tx, clock, by, "case.amend", amendment_id, case_id=case_id, old=before, new=after, reason=reason

@@ -10,7 +10,7 @@ from pallor.errors import Refused
 
 
 class OffsetMismatch(Refused):
-    """The piece does not begin where the bytes on record end; ``expected`` is where it should begin."""
+    """The piece begins beyond the end of the bytes on record; ``expected`` is where it should begin."""
 
     def __init__(self, expected: int, offset: int) -> None:
         super().__init__(
@@ -48,7 +48,9 @@ class Pieces:
         return int(connection.execute(select(length).where(self.owner == owner_id)).scalar_one())
 
     def add(self, tx: Connection, owner_id: str, size: int, offset: int, data: bytes, *, whole: bool = True) -> bool:
-        """Keep one piece; True when every byte is here now.
+        """Keep of one piece what is not here yet; True when every byte is here now.
+
+        A piece may begin before the end of what is here: browsers repeat by themselves a request whose connection died.
 
         Args:
             size: of the whole thing. offset: where in it ``data`` begins.
@@ -57,19 +59,18 @@ class Pieces:
         Raises:
             OffsetMismatch, PieceTooLong
         """
-        held = self.held(tx, owner_id)
-        if held == size and offset + len(data) <= held:
-            return whole  # every byte was here already: a repeat, or the end of one that was interrupted
-        if offset != held:
+        held, end = self.held(tx, owner_id), offset + len(data)
+        if offset > held:
             raise OffsetMismatch(held, offset)
-        if held + len(data) > size:
+        if end > size:
             raise PieceTooLong(
-                f"it was said to have {size} bytes in all", field="Upload-Length", value=held + len(data),
+                f"it was said to have {size} bytes in all", field="Upload-Length", value=end,
                 remedy="Send Upload-Length as the size of the whole, and no byte beyond it.",
             )  # fmt: skip
-        if data:
-            tx.execute(self.table.insert().values({self.owner.name: owner_id, "offset": offset, "data": data}))
-        return whole and held + len(data) == size
+        if end > held:
+            fresh = data[held - offset :]
+            tx.execute(self.table.insert().values({self.owner.name: owner_id, "offset": held, "data": fresh}))
+        return whole and max(held, end) == size
 
     def joined(self, connection: Connection, owner_id: str) -> bytes:
         """All that is here of it, in order."""

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, select
 
 from backend.db.engine import Database
 from backend.db.tables import photos
+from backend.services.audit import write_audit
 from backend.services.keep_pieces import PHOTO_PIECES
 from backend.services.records import ContentDiffers, IdTaken, case_row, not_found
 from backend.services.same_photo import same_photo_cases
@@ -17,6 +18,7 @@ from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
 from backend.services.take_in_photo import Declaration, Intake, take_in
 from pallor.clock import Clock
+from pallor.photo import PhotoRole
 from pallor.store.port import image_key
 
 
@@ -70,6 +72,16 @@ def discard_uploads(database: Database, tx: Connection, clock: Clock, which: Col
         tx.execute(delete(photos).where(photos.c.id == photo.id))
     ask_to_take_away(database, tx, clock.now(), [image_key(p.stored_sha256) for p in found if p.stored_sha256])
     return len(found)
+
+
+def discard_context(database: Database, tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
+    """Let go of a case's context photos: they are kept only while training is consented to."""
+    kept = (photos.c.case_id == case_id) & (photos.c.role == PhotoRole.CONTEXT.value)
+    for row in tx.execute(select(photos).where(kept)).all():
+        PHOTO_PIECES.drop(tx, row.id)
+        tx.execute(delete(photos).where(photos.c.id == row.id))
+        ask_to_take_away(database, tx, clock.now(), [image_key(row.stored_sha256)] if row.stored_sha256 else [])
+        write_audit(tx, clock, by, "photo.discard", row.id, case_id=case_id, reason="no consent to training")
 
 
 def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by: str) -> Row[Any]:

@@ -9,7 +9,7 @@ from backend.db.engine import Database
 from backend.db.tables import cases, consents, photos
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
-from backend.services.receive_photo import discard_uploads
+from backend.services.receive_photo import discard_context, discard_uploads
 from backend.services.records import ContentDiffers, case_row, note_change
 from backend.services.standing_consents import first_withdrawn, standing_consents
 from pallor.clock import Clock, utc_text
@@ -77,8 +77,11 @@ def record_statement(
     write_audit(tx, clock, by, action, consent_id, case_id=case_id, new=new)
     for affected in [case_id] if given else _visits_of(tx, case):
         note_change(tx, clock, "consent", consent_id, affected)
-        if not standing_consents(tx, [affected])[affected][Purpose.CARE].given:
+        standing = standing_consents(tx, [affected])[affected]
+        if not standing[Purpose.CARE].given:
             discard_uploads(database, tx, clock, photos.c.case_id == affected)
+        if not standing[Purpose.TRAINING].given:
+            discard_context(database, tx, clock, affected, by=by)
         derive_label(tx, clock, affected, table, by=by)
     return True
 

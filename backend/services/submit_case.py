@@ -45,6 +45,7 @@ def record_case(
         "site": case.site,
         "subject_code": case.subject_code,
         "facts": case.to_json(),
+        "specimen_barcode": case.specimen_barcode,
         "submitted_digest": case.digest(),
         "received_at": clock.now(),
         "received_by": by,

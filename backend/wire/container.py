@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from pallor.digest import sha256_of
 from pallor.errors import Refused
+from pallor.ids import is_id
 
 MAGIC = b"PALLOR1\n"
 _LENGTH = 4
@@ -60,10 +61,10 @@ def about(header: Any) -> dict[str, Any]:
     is to be found by them, also in what was refused.
     """
     said, body = _object(header), _object(_object(header).get("body"))
-    code = _text(body.get("subject_code"), 32)
+    code, case_id = _text(body.get("subject_code"), 32), _text(said.get("case_id"), 36)
     return {
         "kind": _text(said.get("kind"), 16),
-        "case_id": _text(said.get("case_id"), 36),
+        "case_id": case_id if case_id and is_id(case_id) else None,
         "subject_code": code.upper() if code else None,
     }
 

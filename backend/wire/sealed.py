@@ -83,8 +83,12 @@ class PublicJwk(Wire):
 
 
 class SiteKey(Wire):
+    """A site's key, and what a phone without a network needs to know of the site."""
+
     site: Site
     jwk: PublicJwk
+    practice: bool
+    altitude_m: int | None = Field(description="For whoever says that they live there; null: nobody has said")
 
 
 class SealingKeys(Wire):
@@ -116,6 +120,36 @@ class SealedReceipt(Wire):
     state: Literal["received"]
     digests: dict[StrictStr, Sha256] = Field(description="Of every part, by its photo id")
     photos: list[PhotoReceipt]
+
+
+class PutAside(Wire):
+    """Something that was refused; what is in it is shown to nobody before it is taken in."""
+
+    submission_id: Id
+    site: Site
+    bytes: int
+    sealed_sha256: Sha256
+    kind: str | None = Field(description="As far as it could be opened")
+    case_id: str | None
+    declared_at: Moment = Field(description="When its first byte came")
+    declared_by: str
+    put_aside_at: Moment
+    code: str = Field(description="Why it was refused, and in words:")
+    detail: str
+
+
+class PutAsidePage(Wire):
+    items: list[PutAside]
+    next: str | None
+
+
+class DiscardIn(Wire):
+    reason: Plain = Field(min_length=3, max_length=300, description="For the audit trail; no names")
+
+
+class DiscardedOut(Wire):
+    submission_id: Id
+    state: Literal["discarded"]
 
 
 def check_header(header: Header, submission_id: str, site: str) -> None:

@@ -39,6 +39,15 @@ def test_each_site_has_a_key_of_its_own_that_stays_and_of_which_no_private_half_
         assert not ECKey.import_key(key["jwk"]).is_private
 
 
+def test_with_the_key_a_phone_learns_what_it_must_know_of_the_site_without_a_network(api):
+    site = {"practice": False, "retention_days": None, "altitude_m": 250}
+    assert api.call("PUT", f"/sites/{OWN}", "admin", json=site).status_code == 200
+    keys = api.call("GET", "/sealing-keys", "phone").json["keys"]
+    assert [(key["practice"], key["altitude_m"]) for key in keys] == [(False, 250), (True, None)]
+    (row,) = [row for row in export_audit(api.parts.database) if row["action"] == "site.change"]
+    assert (row["content"]["old"], row["content"]["new"]) == ({"altitude_m": None}, {"altitude_m": 250})
+
+
 def test_a_sealed_case_with_its_photos_comes_in_at_once_and_the_receipt_names_every_digest(api):
     header, data = a_case_with_photos()
     response = seal_and_send(api, header, *data)
@@ -89,6 +98,16 @@ def test_a_piece_out_of_place_is_told_where_to_go_on(api):
     response = send(api, blob, header["submission_id"], start=70)
     assert the_fault(response)[:2] == (409, "offset-mismatch")
     assert response.headers["Upload-Offset"] == "50"
+    assert "Sealed-State" not in response.headers
+
+
+def test_a_piece_that_the_browser_repeats_by_itself_costs_nothing(api):
+    header = a_header()
+    blob = seal(the_jwk(api), a_container(header))
+    for start, end, held in ((0, 50, "50"), (0, 50, "50"), (20, 90, "90")):
+        response = send(api, blob, header["submission_id"], start=start, end=end)
+        assert (response.status_code, response.headers["Upload-Offset"]) == (202, held)
+    assert send(api, blob, header["submission_id"], start=10).status_code == 201
 
 
 def test_a_locked_phone_delivers_in_the_name_of_somebody_who_has_signed_in_on_it(api):
@@ -294,9 +313,15 @@ def test_a_private_key_is_encrypted_under_the_passphrase_and_without_it_phones_t
     assert "BEGIN PRIVATE KEY" not in rows
 
 
-def test_no_private_key_is_on_the_trail(api):
-    the_jwk(api)
-    assert "PRIVATE" not in str(list(export_audit(api.parts.database)))
+def test_no_private_key_is_on_the_trail_or_in_a_log_and_a_line_names_the_case_that_was_sealed(api, caplog):
+    caplog.set_level("DEBUG")
+    header = a_header()
+    seal_and_send(api, header)
+    seal_and_send(api, a_header(body=a_case_body(subject_code="MARK-1", subject={})))
+    assert header["case_id"] in [getattr(record, "case_id", None) for record in caplog.records]
+    said = str(list(export_audit(api.parts.database))) + caplog.text + str([vars(record) for record in caplog.records])
+    assert "PRIVATE" not in said
+    assert "MARK-1" not in said
 
 
 def _code(response):

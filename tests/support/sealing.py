@@ -8,7 +8,9 @@ from joserfc import jwe
 from joserfc.jwk import ECKey
 from werkzeug.test import TestResponse
 
+from backend.api.submissions import take_in_blob
 from backend.services.give_sealing_keys import give_sealing_keys
+from backend.services.receive_sealed import Announced, read_blob, receive_sealed
 from pallor.digest import sha256_of
 from pallor.ids import new_id
 from tests.support.api import Api, repr_digest
@@ -34,6 +36,16 @@ def a_request(api: Api, site: str, submission_id: str) -> tuple[str, dict[str, A
     blob = seal(jwk, a_container(header))
     headers = {"Content-Type": "application/vnd.pallor.sealed", "Repr-Digest": repr_digest(blob)}
     return f"/sealed/{submission_id}", {"data": blob, "headers": headers, "query_string": {"site": site}}
+
+
+def put_aside_at(api: Api, site: str, blob: bytes = b"not sealed at all", submission_id: str | None = None) -> str:
+    """A submission that cannot be taken in, put aside at a site; its id."""
+    submission_id, parts = submission_id or new_id(), api.parts
+    announced = Announced(submission_id, site, sha256_of(blob), len(blob))
+    receive_sealed(parts.database, api.clock, announced, 0, blob, within=None, by="nurse@test-field")
+    row, data = read_blob(parts.database, submission_id)
+    take_in_blob(parts, row, data, lambda *_: None, by="nurse@test-field")
+    return submission_id
 
 
 def seal(jwk: dict[str, Any], container: bytes, **header: Any) -> bytes:

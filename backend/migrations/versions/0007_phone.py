@@ -1,4 +1,4 @@
-"""The phone: what it seals, and facts of its photos."""
+"""The phone: what it seals, more facts of a case and of its photos, and what comes after the visit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,12 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
+    op.add_column("sites", sa.Column("altitude_m", sa.Integer(), nullable=True))
+    op.add_column("cases", sa.Column("specimen_barcode", sa.String(length=24), nullable=True))
+    op.create_index("ix_cases_specimen_barcode", "cases", ["specimen_barcode"])
     _photos()
     _sealed()
+    _after_the_visit()
 
 
 def _photos() -> None:
@@ -62,3 +66,35 @@ def _sealed() -> None:
         sa.ForeignKeyConstraint(["submission_id"], ["sealed.id"], name=op.f("fk_sealed_pieces_submission_id")),
         sa.PrimaryKeyConstraint("submission_id", "offset", name=op.f("pk_sealed_pieces")),
     )
+
+
+def _after_the_visit() -> None:
+    op.create_table(
+        "follow_ups",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("case_id", sa.String(length=36), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("at", Moment(timezone=True), nullable=False),
+        sa.Column("counts_from", Moment(timezone=True), nullable=False),
+        sa.Column("note", sa.String(length=32), nullable=True),
+        sa.Column("recorded_at", Moment(timezone=True), nullable=False),
+        sa.Column("recorded_by", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_follow_ups_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_follow_ups")),
+    )
+    op.create_index("ix_follow_ups_case_id", "follow_ups", ["case_id"])
+    op.create_table(
+        "alerts",
+        sa.Column("result_id", sa.String(length=36), nullable=False),
+        sa.Column("case_id", sa.String(length=36), nullable=False),
+        sa.Column("since", Moment(timezone=True), nullable=False),
+        sa.Column("acknowledged_at", Moment(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=64), nullable=True),
+        sa.Column("escalated_at", Moment(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_alerts_case_id")),
+        sa.ForeignKeyConstraint(["result_id"], ["lab_results.id"], name=op.f("fk_alerts_result_id")),
+        sa.PrimaryKeyConstraint("result_id", name=op.f("pk_alerts")),
+    )
+    op.create_index("ix_alerts_case_id", "alerts", ["case_id"])
+    op.create_index("ix_alerts_acknowledged_at_since", "alerts", ["acknowledged_at", "since"])

@@ -82,6 +82,7 @@ export interface Phone {
   /** Photos for a case that is on record, after the server asked for another. */
   retake(case_id: string, photos: readonly TakenPhoto[]): Promise<void>;
   sayConsent(case_id: string, statement: ConsentStatement): Promise<void>;
+  /** `note`: one of limits.json, `follow_up.notes`. */
   followUp(case_id: string, state: FollowUpState, note?: string | null): Promise<void>;
   acknowledge(case_id: string, result_id: string): Promise<void>;
 
@@ -266,6 +267,8 @@ export interface KnownCase {
    * `facts/check.ts` `refersNow(facts)`. */
   readonly advice: Advice | null;
   readonly label: Label | null;
+  /** Every value that the laboratory sent, as they came; what was corrected stays, marked. */
+  readonly results: readonly LabResult[];
   readonly photos: readonly KnownPhoto[];
   readonly alert: Alert | null;
   readonly follow_up: FollowUp | null;
@@ -316,6 +319,17 @@ export interface Label {
   readonly derived_at: string;
 }
 
+export interface LabResult {
+  readonly result_id: string;
+  readonly hb_value: string;
+  readonly hb_unit: string;
+  readonly hb_g_per_l: string;
+  readonly taken_at: string;
+  readonly supersedes: string | null;
+  /** Another corrects it: it stands no more. */
+  readonly superseded: boolean;
+}
+
 export interface KnownPhoto {
   readonly photo_id: string;
   readonly state: "uploading" | "waiting" | "refused" | "scored";
@@ -328,6 +342,7 @@ export interface KnownPhoto {
 export interface Alert {
   readonly result_id: string;
   readonly since: string;
+  readonly state: "open" | "escalated" | "acknowledged";
   readonly acknowledged_at: string | null;
   readonly escalated_at: string | null;
 }
@@ -336,7 +351,8 @@ export type FollowUpState = "to-call" | "reached" | "referred" | "treated" | "lo
 
 export interface FollowUp {
   readonly state: FollowUpState;
-  readonly at: string;
+  /** null: nobody has said a word yet, the label alone asks for a call. */
+  readonly at: string | null;
   readonly note: string | null;
 }
 
@@ -348,10 +364,19 @@ export interface Amendment {
     readonly danger_signs?: readonly DangerSign[];
     readonly severe_pallor?: boolean;
     readonly sore_eye?: boolean;
+    readonly specimen_barcode?: string;
   };
-  readonly forget?: readonly ("subject.altitude_m" | "subject.trimester")[];
+  /** Facts that turned out not to be known after all: limits.json, `forgettable`. */
+  readonly forget?: readonly Forgettable[];
   readonly reason: string;
 }
+
+export type Forgettable =
+  | "subject.altitude_m"
+  | "subject.trimester"
+  | "subject.pregnancy_weeks"
+  | "subject.smoking"
+  | "specimen_barcode";
 
 export interface ConsentStatement {
   readonly purpose: "care" | "training";

@@ -79,6 +79,7 @@ export async function waitingRow(database: Database, size = 1_000, change: Parti
     offset: 0,
     attempts: 0,
     refusal: null,
+    asked_at: null,
     ...change,
   };
   await database.put("queue", row);
@@ -229,7 +230,7 @@ export class TheServer {
     const said = this.changes.findLast((change) => change.case_id === case_id);
     if (!said) return refused(404, "not-found");
     const consent = { care: { given: true }, training: { given: false } };
-    const known = { site: SITE, subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [] };
+    const known = { site: SITE, subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [], results: [] };
     return answered(200, { ...known, status: "received", ...said });
   }
 

@@ -1,5 +1,5 @@
 /** Something is finished: sealed, and put into the queue in the same transaction that takes away what it was made of. */
-import { bodyOf, faultsOf } from "../facts/check";
+import { ageOf, bodyOf, faultsOf } from "../facts/check";
 import limits from "../limits.json";
 import type { Draft, SealedKind, TakenPhoto } from "../port";
 import { DURABLE, type QueueRow, type SeenRow } from "../queue/database";
@@ -9,7 +9,6 @@ import { type SeenCase, seenRow } from "../vault/seen";
 import type { Core, Opened } from "./core";
 import { type KeptPhoto, photosOf, stored, typeOf } from "./drafts";
 import { PhoneFault } from "./fault";
-import { ageOf } from "../facts/check";
 
 type Said = Omit<Submission, "submission_id" | "sealed_at">;
 
@@ -37,6 +36,7 @@ export async function finishDraft(core: Core, opened: Opened, draft: Draft): Pro
     mine: true,
     advice: null,
     label: null,
+    results: [],
     photos: photos.map(({ facts }) => ({ photo_id: facts.photo_id, state: "waiting", refusal: null, retake: [] })),
     alert: null,
     follow_up: null,
@@ -85,6 +85,7 @@ async function sealed(
     offset: 0,
     attempts: 0,
     refusal: null,
+    asked_at: null,
   };
   return { row, blob: blob.buffer };
 }

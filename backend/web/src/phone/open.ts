@@ -31,6 +31,7 @@ export async function openPhone(): Promise<Phone> {
   await shell.measure();
   lockWhenLeft(core, phone.lock);
   keepSending(core, sender);
+  if (import.meta.env.MODE === "probe") Object.assign(globalThis, { phone }); // for tests/journey alone
   return phone;
 }
 
@@ -89,6 +90,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
     async enrol(linkOrCode) {
       await enrol(database, core.request, readCode(linkOrCode, location.origin));
       await core.changed("device");
+      await Promise.all([import("../sealing/jose"), import("../vault/argon2")]); // there may be no network when they are needed
       await sender.round();
     },
 

@@ -4,8 +4,8 @@ import type { Contact, Pause } from "../port";
 import { alone } from "../queue/alone";
 import { waitAfter } from "../queue/backoff";
 import { mark, marksOf } from "../queue/database";
-import { Halted, type Line, sendAll } from "../queue/send";
-import { NoAnswer } from "../server/client";
+import { askAgain, Halted, type Line, sendAll } from "../queue/send";
+import { NoAnswer, patiently, type Request } from "../server/client";
 import { refreshDevice, tellQueue, wipeStolen } from "../server/device";
 import { FeedRefused, news } from "../server/feed";
 import { renewed } from "../server/people";
@@ -34,6 +34,8 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   const contact = signal<Contact>({ is: "unknown", last_at: core.marks.value.contact_at });
   const wiped = signal(false);
   const enrolAgain = signal(false);
+
+  const patient = patiently(core.request, (ms) => wait(ms * (0.5 + 0.5 * chance())));
 
   const line: Line = {
     database: core.database,
@@ -78,7 +80,7 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   async function attempt(): Promise<void> {
     try {
       await send();
-      await readFeed(core, onPersonRefused);
+      await readFeed(core, patient, onPersonRefused);
       await succeeded();
     } catch (error) {
       await failed(error);
@@ -86,13 +88,14 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   }
 
   async function send(): Promise<void> {
-    const standing = await refreshDevice(core.database, core.request, core.now());
+    const standing = await refreshDevice(core.database, patient, core.now());
     if (standing === "stolen") throw new Halted("stolen");
     if (standing === "unknown") throw new Halted("token-refused");
     const device = await core.database.get("device", "device");
     if (!device) return;
     await sendAll(line, device);
-    await tellQueue(core.database, core.request, device);
+    await askAgain({ ...line, request: patient }, device);
+    await tellQueue(core.database, patient, device);
   }
 
   async function succeeded(): Promise<void> {
@@ -142,11 +145,11 @@ function sleep(ms: number): Promise<void> {
 }
 
 /** All pages of the feed, each kept before the next is asked for. */
-async function readFeed(core: Core, onPersonRefused: (person: string) => void): Promise<void> {
+async function readFeed(core: Core, request: Request, onPersonRefused: (person: string) => void): Promise<void> {
   const opened = core.opened.value;
   if (!opened || opened.sign_in_again) return;
   const { person, key } = opened;
-  const signed_in = await renewed(core.request, opened.signed_in, core.now());
+  const signed_in = await renewed(request, opened.signed_in, core.now());
   if (signed_in !== opened.signed_in) {
     await keepSignedIn(core.database, key, person, signed_in);
     core.opened.value = { ...opened, signed_in };
@@ -156,7 +159,7 @@ async function readFeed(core: Core, onPersonRefused: (person: string) => void): 
     for (let more = true; more; ) {
       const row = await core.database.get("people", person);
       if (!row) return;
-      const page = await news(core.request, signed_in.token, row.cursor, mine, core.now());
+      const page = await news(request, signed_in.token, row.cursor, mine, core.now());
       more = page.more;
       await remember(core.database, key, person, [...page.cases]);
       await forget(core.database, page.erased);

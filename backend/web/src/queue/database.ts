@@ -53,6 +53,8 @@ export interface QueueRow {
   readonly offset: number;
   readonly attempts: number;
   readonly refusal: Refusal | null;
+  /** When the server was last asked whether what it put aside was taken in after all. */
+  readonly asked_at: string | null;
 }
 
 /** What has left with a matching receipt: the honest "received" until the feed says more. */

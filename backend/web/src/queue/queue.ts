@@ -47,7 +47,7 @@ export async function discard(database: Database, submission_id: string): Promis
 export async function change(
   database: Database,
   submission_id: string,
-  what: Partial<Pick<QueueRow, "refusal" | "attempts" | "offset">>,
+  what: Partial<Pick<QueueRow, "refusal" | "attempts" | "offset" | "asked_at">>,
 ): Promise<void> {
   const tx = database.transaction("queue", "readwrite");
   const row = await tx.store.get(submission_id);

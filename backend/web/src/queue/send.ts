@@ -5,7 +5,7 @@
  */
 import type { Pause, Refusal } from "../port";
 import { type Bytes, digestHeader } from "../sealing/digest";
-import { type Answer, NoAnswer, type Request } from "../server/client";
+import { type Answer, FIRST_PAUSE_MS, NoAnswer, type Request } from "../server/client";
 import { type Database, type DeviceRow, type QueueRow } from "./database";
 import { afterCut, afterPiece, FIRST_PACE, type Pace } from "./pieces";
 import { change, discard, leave, putAside, sendable, waiting } from "./queue";
@@ -13,7 +13,7 @@ import { type Receipt, readReceipt } from "./receipt";
 
 const MEDIA_TYPE = "application/vnd.pallor.sealed";
 const MOST_STUCK = 5; // tries that bring no byte further, before the round ends
-const FIRST_PAUSE_MS = 400;
+const ASKED_AGAIN_AFTER_MS = 3600_000;
 const MOST_MANGLED = 3; // times that all arrived, and as something else
 const OTHER_TOKEN = ["password-change-needed", "sign-in-needed", "second-factor-needed"];
 
@@ -60,6 +60,19 @@ export async function sendAll(line: Line, device: DeviceRow): Promise<number> {
   }
 }
 
+/** What the server put aside an administrator may have taken in since: then it leaves. @throws NoAnswer */
+export async function askAgain(line: Line, device: DeviceRow): Promise<void> {
+  for (const row of await waiting(line.database)) {
+    const last = Date.parse(row.asked_at ?? row.refusal?.at ?? "");
+    if (!row.refusal?.kept_by_server || line.now() - last < ASKED_AGAIN_AFTER_MS) continue;
+    const upload = { ...BEGUN, row, blob: new Uint8Array(), road: { pace: FIRST_PACE }, tokens: [device.token], offset: null };
+    const next = judge(await ask(line.request, upload, 0), row, true);
+    if (next.is === "received") await leave(line.database, row, next.receipt);
+    else if (next.is === "erased") await discard(line.database, row.submission_id);
+    else await change(line.database, row.submission_id, { asked_at: new Date(line.now()).toISOString() });
+  }
+}
+
 /** Where one record's sending stands. */
 interface Upload {
   readonly row: QueueRow;
@@ -78,7 +91,7 @@ interface Upload {
   mangled: number;
 }
 
-const BEGUN = { offset: 0, held: 0, cut: false, stuck: 0, mangled: 0 };
+const BEGUN = { offset: 0 as number | null, held: 0, cut: false, stuck: 0, mangled: 0 };
 
 /** The receipt; null when it was put aside. @throws Halted */
 async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {
@@ -140,7 +153,7 @@ async function step(line: Line, upload: Upload): Promise<Next> {
 async function advance(line: Line, upload: Upload, offset: number): Promise<void> {
   const reached = Math.min(offset, upload.blob.length);
   const kept = reached - upload.held;
-  if (upload.cut) upload.road.pace = afterCut(upload.road.pace, kept);
+  if (upload.cut && upload.stuck > 1) upload.road.pace = afterCut(upload.road.pace, kept); // once is chance
   if (kept > 0) upload.stuck = 0;
   else if (upload.offset !== null) await stumble(line, upload, new NoAnswer("server-away"));
   upload.cut = false;

@@ -6,6 +6,8 @@
 import type { Pause, Refusal } from "../port";
 
 export const API = "/api/v1";
+export const FIRST_PAUSE_MS = 150; // then twice as long each time
+const MOST_TRIES = 4;
 const PATIENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 0.5; // half a kilobyte a second: GPRS on a bad day
 
@@ -47,6 +49,21 @@ export type Request = (path: string, ask?: Ask) => Promise<Answer>;
 /** The door to the server at this page's own origin. */
 export function clientOf(fetched: typeof fetch, now: () => Date): Request {
   return async (path, ask = {}) => answerOf(await sent(fetched, path, ask), now());
+}
+
+/** The same door for questions that may be asked again: a line that cuts gets a few tries at each. */
+export function patiently(request: Request, pause: (ms: number) => Promise<void>): Request {
+  return async (path, ask) => {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await request(path, ask);
+      } catch (error) {
+        const hopeless = !(error instanceof NoAnswer) || error.why === "too-many" || tries === MOST_TRIES;
+        if (hopeless) throw error;
+        await pause(FIRST_PAUSE_MS * 2 ** (tries - 1));
+      }
+    }
+  };
 }
 
 async function sent(fetched: typeof fetch, path: string, ask: Ask): Promise<Response> {

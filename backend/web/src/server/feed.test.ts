@@ -34,8 +34,8 @@ test("the first time the feed's end is found, and the newest cases are listed as
   const server = serving({
     "/changes?limit=100": page([change("case", "a")], "1", true),
     "/changes?limit=100&cursor=1": page([change("case", "b")], "2"),
-    "/cases?limit=100": answered(200, { items: [aCase("b"), aCase("a", { visited_at: "2025-01-01T00:00:00.000Z" })], next: "n" }),
-    "/cases?limit=100&cursor=n": answered(200, { items: [aCase("old", { visited_at: "2025-01-01T00:00:00.000Z" })], next: "m" }),
+    "/cases?limit=20": answered(200, { items: [aCase("b"), aCase("a", { visited_at: "2025-01-01T00:00:00.000Z" })], next: "n" }),
+    "/cases?limit=20&cursor=n": answered(200, { items: [aCase("old", { visited_at: "2025-01-01T00:00:00.000Z" })], next: "m" }),
   });
   const found = await news(server.request, "token", null, NONE, NOW);
   expect(found.cases.map((seen) => seen.case_id)).toEqual(["b"]);
@@ -56,7 +56,7 @@ function page(items: object[], next: string, more = false): Answer {
 
 function aCase(case_id: string, said: object = {}) {
   const consent = { care: { given: true }, training: { given: false } };
-  const facts = { case_id, site: "kumasi-1", subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [] };
+  const facts = { case_id, site: "kumasi-1", subject_code: "A-017", visited_at: NOW.toISOString(), consent, photos: [], results: [] };
   return { ...facts, status: "received", ...said };
 }
 
