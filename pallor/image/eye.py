@@ -40,7 +40,7 @@ def look(chance: Draw, frame: Frame) -> Photo:
         (frame.height, frame.width), sRGB.
     """
     scale = frame.length * frame.width / chance.length_px
-    reach = math.ceil(max(frame.width, frame.height) / scale)
+    reach = math.ceil(max(_reach(frame.width, frame.right), _reach(frame.height, frame.down)) / scale)
     seen = render(chance, around_px=reach)
     rows, columns = seen.mask.shape
     left, top = columns / 2 - frame.right * frame.width / scale, rows / 2 - frame.down * frame.height / scale
@@ -50,6 +50,10 @@ def look(chance: Draw, frame: Frame) -> Photo:
     mask = Image.fromarray(seen.mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR, box)
     shade = _shade(frame, chance)
     return Photo(np.rint(np.asarray(rgb) * shade).astype(np.uint8), np.asarray(mask) >= 128)
+
+
+def _reach(side: int, at: float) -> float:
+    return side * max(at, 1 - at)
 
 
 def _shade(frame: Frame, chance: Draw) -> NDArray[np.float32]:
@@ -66,7 +70,7 @@ def _shade(frame: Frame, chance: Draw) -> NDArray[np.float32]:
         (x - 1.5 * length, middle_of_eye - 2.6 * length, x + 1.5 * length, middle_of_eye - 0.1 * length),
         0, 360, _bytes(_UPPER_LID),
     )  # fmt: skip
-    return np.asarray(picture.filter(ImageFilter.GaussianBlur(length / 120)), np.float32) / 255
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(length / 120)), np.float32) / np.float32(255)
 
 
 def _bytes(shares: tuple[float, float, float]) -> tuple[int, int, int]:

@@ -1,16 +1,43 @@
 /// <reference types="node" />
-/** The phone's half of benchmarks.phone_quality: pictures in on standard input, what the phone makes of each out.
+/** The phone's half of benchmarks.phone_quality: pictures come in, what the phone makes of each goes out.
  *
- * A picture: width and height, big-endian uint32 each, then RGBA. `region`: its alpha is the region, judge it as it is.
- * `frame`: find the region as the camera's screen does, and cut out what would be sent. A line of JSON for each, and for a
- * frame then the cut-out, as a picture.
+ * A picture is its width and height, big-endian uint32 each, then RGBA. Asked for a `region`, the phone judges what is
+ * opaque. Asked for a `frame`, it looks at it as the camera's screen does, then cuts out what it would send; there alpha is
+ * where the eyelid was drawn, and only held against what the phone found. It answers a line of JSON for each, and behind
+ * that of a frame lies the cut-out's RGBA.
  */
 import { readFileSync, writeSync } from "node:fs";
 import { regionOf } from "../src/capture/crop";
 import { findIn } from "../src/capture/find";
-import { glance, proposed } from "../src/capture/hints";
+import { glance, proposed, seen } from "../src/capture/hints";
 import { judge } from "../src/capture/quality";
-import type { Raster } from "../src/capture/raster";
+import { type Mask, maskOf, type Raster } from "../src/capture/raster";
+import { maskIn } from "../src/capture/region";
+
+const asked = process.argv[2];
+for (const picture of pictures(readFileSync(0))) {
+  if (asked === "region") say({ verdict: judge(picture) });
+  else lookAt(picture);
+}
+
+function lookAt(frame: Raster): void {
+  const before = performance.now();
+  const { hints } = glance(frame);
+  const milliseconds = performance.now() - before;
+  const found = findIn(frame);
+  const crescent = proposed(frame, found);
+  const region = regionOf(frame, crescent);
+  const { width, height } = region;
+  const overlap = overlapOf(maskIn(crescent, { x: 0, y: 0, ...frame }), maskOf(frame));
+  say({ verdict: judge(region), hints, milliseconds, found: seen(found), overlap, width, height });
+  send(region.data);
+}
+
+/** Pixels in both, as a share of those in either. */
+function overlapOf(a: Mask, b: Mask): number {
+  const both = a.reduce((count, inside, i) => count + (inside & b[i]!), 0);
+  return both / a.reduce((count, inside, i) => count + (inside | b[i]!), 0);
+}
 
 function* pictures(bytes: Buffer): Generator<Raster> {
   for (let at = 0; at < bytes.length; ) {
@@ -20,16 +47,13 @@ function* pictures(bytes: Buffer): Generator<Raster> {
     at = end;
   }
 }
-for (const picture of pictures(readFileSync(0))) {
-  if (process.argv[2] === "region") { writeSync(1, `${JSON.stringify(judge(picture))}\n`); continue; }
-  const t = performance.now();
-  const found = findIn(picture);
-  const t1 = performance.now();
-  const g = glance(picture);
-  const t2 = performance.now();
-  const c = proposed(picture, found);
-  const r = regionOf(picture, c);
-  const q = judge(r);
-  const t3 = performance.now();
-  writeSync(1, JSON.stringify({ found, g, c, q, ms: [t1 - t, t2 - t1, t3 - t2], size: [r.width, r.height] }) + "\n");
+
+function say(answer: object): void {
+  send(Buffer.from(`${JSON.stringify(answer)}\n`));
+}
+
+/** Whole, also where a pipe takes only part at a time. */
+function send(bytes: Uint8Array | Uint8ClampedArray): void {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < whole.length; ) at += writeSync(1, whole, at);
 }

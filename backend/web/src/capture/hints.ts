@@ -35,12 +35,16 @@ export function glance(frame: Raster): Glance {
 
 /** Where the region starts: the eyelid that was found, or the guide. */
 export function proposed(frame: Raster, found: Found = findIn(frame)): Crescent {
-  return found.certainty >= SURE ? found.crescent : guideIn(frame);
+  return seen(found) ? found.crescent : guideIn(frame);
+}
+
+export function seen(found: Found): boolean {
+  return found.certainty >= SURE;
 }
 
 function hintsFrom(quality: Quality, found: Found, frame: Raster): Hint[] {
   const light = quality.reasons.filter((reason) => reason !== "region-too-small") as Hint[];
-  if (found.certainty < SURE) return light.length > 0 ? light : ["nothing-seen"];
+  if (!seen(found)) return light.length > 0 ? light : ["nothing-seen"];
   const share = lengthOf(found.crescent) / lengthOf(guideIn(frame));
   if (share < NEAR_ENOUGH || quality.reasons.includes("region-too-small")) return ["closer", ...light];
   return share > TOO_NEAR ? ["further", ...light] : light;
