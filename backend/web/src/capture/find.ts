@@ -15,11 +15,12 @@ export interface Found {
 }
 
 /** From here up it is an eyelid. Between what drawn eyes reach and what pictures without one do. */
-export const SURE = 0.5;
+export const SURE = 0.6;
 
 const WORKING_WIDTH = 96;
-const BEST = 4;
-const BAND = 0.1; // of the guide's length: how far above and below the crescent is looked
+const BEST = 8;
+const BAND = 0.12; // of the guide's length: how far above and below the crescent is looked
+const MIN_THICKNESS = 0.08; // of its length: an eyelid that nobody everted shows less
 const FLOOR = 4e-4; // variance, in log units, that noise explains
 
 /** In pixels of the working picture: the chord's middle, half its length, its slope, how deep the upper arc hangs, and how
@@ -139,7 +140,7 @@ function parted(a: Zone, b: Zone, k: number): number {
 
 function zonesOf(shape: Shape, { width, height, down }: Sums, band: number): [Zone, Zone, Zone] | null {
   const [x, y, half, slope, upper, thickness] = shape;
-  if (half < 8 || thickness < 2 || thickness > half || upper < -0.2 * half || upper > half) return null;
+  if (half < 8 || thickness < MIN_THICKNESS * 2 * half || thickness > half || upper < -0.2 * half || upper > half) return null;
   if (Math.abs(slope) > 0.6 || x - half < 0 || x + half > width) return null;
   const zones: [Zone, Zone, Zone] = [
     [0, 0, 0, 0, 0],

@@ -43,9 +43,10 @@ export function seen(found: Found): boolean {
 }
 
 function hintsFrom(quality: Quality, found: Found, frame: Raster): Hint[] {
-  const light = quality.reasons.filter((reason) => reason !== "region-too-small") as Hint[];
-  if (!seen(found)) return light.length > 0 ? light : ["nothing-seen"];
+  const hints = quality.reasons.filter((reason) => reason !== "region-too-small") as Hint[];
+  if (!seen(found)) return hints.length > 0 ? hints : ["nothing-seen"];
   const share = lengthOf(found.crescent) / lengthOf(guideIn(frame));
-  if (share < NEAR_ENOUGH || quality.reasons.includes("region-too-small")) return ["closer", ...light];
-  return share > TOO_NEAR ? ["further", ...light] : light;
+  if (share < NEAR_ENOUGH || quality.reasons.includes("region-too-small")) hints.push("closer");
+  else if (share > TOO_NEAR) hints.push("further");
+  return hints;
 }
