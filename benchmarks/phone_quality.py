@@ -15,8 +15,10 @@ import math
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,6 @@ class Look:
         hints: what it said in the viewfinder.
         found: whether it saw an eyelid.
         overlap: of its region with the drawn one, in both as a share of in either.
-        sent: the cut-out.
     """
 
     passed: bool
@@ -57,7 +58,6 @@ class Look:
     milliseconds: float
     found: bool
     overlap: float
-    sent: Photo
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,13 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with progress() as bar, tempfile.TemporaryDirectory() as folder:
         phone = built_in(Path(folder))
         photos = [render(chance) for chance in bar.track(draws, description="photos")]
-        eyes = [look(*eye) for eye in bar.track(list(zip(draws, frames, strict=True)), description="eyes in a frame")]
-        closed = [look(without_lid(chance), frame) for chance, frame in list(zip(draws, frames, strict=True))[::8]]
+        both = list(zip(draws, frames, strict=True))
+        eyes = (look(*one) for one in bar.track(both, description="eyes in a frame"))
+        closed = (look(without_lid(chance), frame) for chance, frame in both[::8])
         figures = {
             "photos": asked.photos,
             "same_pixels": same_pixels(phone, photos),
             **through_the_camera(phone, eyes),
-            "lid_seen_where_none_is": share([seen.found for seen in looked(phone, closed)]),
+            "lid_seen_where_none_is": share([seen.found for seen, _ in looked(phone, closed)]),
         }
     for name, value in figures.items():
         print(f"{name:34} {value}")
@@ -118,13 +119,17 @@ def same_pixels(phone: Path, photos: Sequence[Photo]) -> Figures:
     }
 
 
-def through_the_camera(phone: Path, eyes: Sequence[Photo]) -> Figures:
-    looks = looked(phone, eyes)
-    server = [judge(decode(encode(seen.sent))).passed for seen in looks]
-    overlaps = [seen.overlap for seen, passed in zip(looks, server, strict=True) if passed]
+def through_the_camera(phone: Path, eyes: Iterable[Photo]) -> Figures:
+    looks, server = [], []
+    for seen, sent in looked(phone, eyes):
+        looks.append(seen)
+        server.append(judge(decode(encode(sent))).passed)
+    passed = [seen for seen, good in zip(looks, server, strict=True) if good]
+    overlaps = [seen.overlap for seen in passed]
     return {
         "before_sending": agreement(server, [seen.passed for seen in looks]),
         "live_hints": agreement(server, [not seen.hints for seen in looks]),
+        "hints_where_the_server_passes": dict(Counter(hint for seen in passed for hint in seen.hints)),
         "milliseconds_of_a_glance": round(float(np.median([seen.milliseconds for seen in looks])), 1),
         "lid_seen": share([seen.found for seen in looks]),
         "overlap_where_the_server_passes": {
@@ -145,24 +150,23 @@ def agreement(server: Sequence[bool], phone: Sequence[bool]) -> Figures:
     }
 
 
-def looked(phone: Path, eyes: Sequence[Photo]) -> list[Look]:
-    return [
-        Look(
+def looked(phone: Path, eyes: Iterable[Photo]) -> Iterator[tuple[Look, Photo]]:
+    """What the phone made of each frame, and what it would send."""
+    for answer, sent in answers(phone, "frame", eyes):
+        seen = Look(
             passed=not answer["verdict"]["reasons"],
             hints=tuple(answer["hints"]),
             milliseconds=answer["milliseconds"],
             found=answer["found"],
             overlap=answer["overlap"],
-            sent=Photo(sent[..., :3], sent[..., 3] >= OPAQUE_FROM),
         )
-        for answer, sent in answers(phone, "frame", eyes)
-    ]
+        yield seen, Photo(sent[..., :3], sent[..., 3] >= OPAQUE_FROM)
 
 
-def answers(phone: Path, kind: str, photos: Sequence[Photo]) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8]]]:
+def answers(phone: Path, kind: str, photos: Iterable[Photo]) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8]]]:
     """What the phone says of each, and the RGBA that it sent along (empty for a region)."""
-    for start in range(0, len(photos), BATCH):
-        pictures = b"".join(picture(photo) for photo in photos[start : start + BATCH])
+    coming = iter(photos)
+    while pictures := b"".join(picture(photo) for photo in islice(coming, BATCH)):
         said = io.BytesIO(
             subprocess.run(["node", phone, kind], input=pictures, stdout=subprocess.PIPE, check=True).stdout
         )
