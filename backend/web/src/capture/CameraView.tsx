@@ -7,6 +7,7 @@ import { grab, visibleIn } from "./frame";
 import { glance } from "./hints";
 import { guideIn, outline, type Size } from "./region";
 import { type Shot, shotOf } from "./shot";
+import { bestOf } from "./shutter";
 import { type Saying, steady } from "./steady";
 
 const GLANCE_EVERY_MS = 350;
@@ -37,15 +38,21 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
   const room = useRoom(video, camera);
   const saying = useHints(video, camera);
   const [playing, setPlaying] = useState(false);
+  const taking = useRef(false);
   useEffect(() => {
     setPlaying(false);
     if (video.current) video.current.srcObject = camera?.stream ?? null;
   }, [camera]);
 
-  const take = (): void => {
-    if (!video.current || !camera) return;
-    const frame = grab(video.current, seenIn(video.current), SHOT_WIDTH);
-    onShot({ frame, captured_at: new Date().toISOString(), facts: camera.facts() });
+  const take = async (): Promise<void> => {
+    const seen = video.current;
+    if (!seen || !camera || taking.current) return;
+    taking.current = true;
+    const captured_at = new Date().toISOString();
+    const facts = camera.facts();
+    const frame = await bestOf(() => grab(seen, seenIn(seen), SHOT_WIDTH));
+    taking.current = false;
+    onShot({ frame, captured_at, facts });
   };
   const choose = (file: File | undefined): void => {
     if (file) shotOf(file).then(onShot, onFault);
