@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from pallor.onebox.broker import free_port
-from tests.support.browser import a_browser
+from tests.support.chromium import chromium
 
 WEB = Path(__file__).parents[2] / "backend" / "web"
 LOOKS = ((360, 640, "light"), (412, 915, "dark"))
@@ -79,6 +79,6 @@ def stage() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    with a_browser() as browser:
-        yield browser.page()
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile"), has_touch=True) as browser:
+        yield browser.new_page()

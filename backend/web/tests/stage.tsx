@@ -34,6 +34,7 @@ const plain: KnownCase = {
   amended: false,
   warnings: [],
   waiting: [],
+  results: [],
 };
 const label = {
   lab_result_id: "r-1",
@@ -50,7 +51,7 @@ const label = {
   supersedes: null,
   derived_at: now,
 };
-const alert = { result_id: "r-1", since: now, acknowledged_at: null, escalated_at: now };
+const alert = { result_id: "r-1", since: now, state: "escalated" as const, acknowledged_at: null, escalated_at: now };
 const cases: KnownCase[] = [
   plain,
   { ...plain, case_id: "c-2", subject_code: "A-018", state: { is: "confirmed" }, label, alert, advice: { code: "refer-now", words: "The laboratory found severe anaemia. Refer now.", reasons: ["severe-anaemia"] }, follow_up: { state: "to-call", at: now, note: null } },
