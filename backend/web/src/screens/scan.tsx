@@ -66,6 +66,6 @@ async function reader(formats: readonly Format[]): Promise<Read> {
       return async (video) => (await detector.detect(video))[0]?.rawValue ?? null;
     }
   }
-  const { inWebAssembly } = await import("./scan-on-demand");
+  const { inWebAssembly } = await import("./on-demand-reader");
   return inWebAssembly(formats);
 }
