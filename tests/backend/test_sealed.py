@@ -1,6 +1,7 @@
 """What a phone sealed is opened here alone, taken in whole or not at all, and never forgotten when it was refused."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,18 @@ def test_the_receipt_names_the_digest_of_the_blob_and_is_told_again(api):
     assert first.json == again.json == asked.json
     assert first.json["sealed_sha256"] == sha256_of(blob)
     assert asked.headers["Sealed-State"] == "received"
+
+
+def test_the_same_blob_by_eight_connections_at_once_is_one_case_and_one_photo(api):
+    header, data = a_case_with_photos()
+    blob = seal(the_jwk(api), a_container(header, *data))
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: send(api, blob, header["submission_id"]), range(8)))
+    assert sorted({answer.status_code for answer in answers} - {202}) == [200, 201]
+    assert sum(answer.status_code == 201 for answer in answers) == 1
+    assert (_count(api, cases), _count(api, photos), len(api.sent)) == (1, 2, 1)
+    assert _count(api, object_claims) == _count(api, sealed_pieces) == 0
+    assert api.call("GET", f"/sealed/{header['submission_id']}").headers["Sealed-State"] == "received"
 
 
 def test_a_blob_in_many_pieces_keeps_every_byte_and_says_where_to_go_on(api):
