@@ -102,10 +102,18 @@ def test_the_region_is_seen_as_it_will_be_sent(browse, good):
         assert corner == [0, 0, 0, 0]
 
 
-def test_what_is_wrong_is_said_while_there_is_time_to_mend_it(browse, tmp_path):
-    film = camera_file(tmp_path / "dark.mjpeg", *seen("dark", a_good_draw()))
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("dark", "Too dark: turn to the light"),
+        ("blurred", "Blurred: hold still"),
+        ("nobody", "Pull the lower eyelid down"),
+    ],
+)
+def test_what_is_wrong_is_said_while_there_is_time_to_mend_it(browse, tmp_path, condition, words):
+    film = camera_file(tmp_path / f"{condition}.mjpeg", *seen(condition, a_good_draw()))
     with browse(film) as page:
-        says(page, "Too dark: turn to the light")
+        says(page, words)
 
 
 def test_the_camera_is_let_go_while_nobody_looks(browse, good):

@@ -62,10 +62,10 @@ def seen(condition: str | None, chance: Draw) -> tuple[Draw, Frame]:
     """The same eye in the dark, out of focus, from far off, or with the lid not everted."""
     changed = {
         "dark": replace(chance, exposure_stops=-4.5),
-        "blurred": replace(chance, blur_px=9.0),
+        "blurred": replace(chance, blur_px=9.0, noise=0.3, jpeg_quality=96),
         "nobody": replace(chance, thickness_px=0.02 * chance.length_px, sag_px=0.02 * chance.length_px),
     }.get(condition or "", chance)
-    return changed, replace(FRAME, length=0.3) if condition == "afar" else FRAME
+    return changed, replace(FRAME, length=0.24) if condition == "afar" else FRAME
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ export interface Glance {
 
 /** Beside the guide's length. */
 const NEAR_ENOUGH = 0.6;
-const TOO_NEAR = 1.35;
+const TOO_NEAR = 1.5; // nearly the width of the picture
 const GLANCED_SIDE = 256; // the server judges at this size, so nothing is lost
 
 /** Judge one frame as it is now. */
