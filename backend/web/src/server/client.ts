@@ -6,7 +6,7 @@
 import type { Pause, Refusal } from "../port";
 
 export const API = "/api/v1";
-export const FIRST_PAUSE_MS = 150; // then twice as long each time
+export const FIRST_PAUSE_MS = 250; // then twice as long each time: the server may still be keeping what a cut left it
 const MOST_TRIES = 4;
 const PATIENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 0.5; // half a kilobyte a second: GPRS on a bad day
