@@ -51,6 +51,13 @@ export function clientOf(fetched: typeof fetch, now: () => Date): Request {
   return async (path, ask = {}) => answerOf(await sent(fetched, path, ask), now());
 }
 
+/** The body, when it has these fields: any login page can say that it is JSON. @throws NoAnswer */
+export function said<T extends object>({ body }: Answer, ...names: (keyof T & string)[]): T {
+  const fits = typeof body === "object" && body !== null && names.every((name) => name in body);
+  if (!fits) throw new NoAnswer("portal");
+  return body as T;
+}
+
 /** The same door for questions that may be asked again: a line that cuts gets a few tries at each. */
 export function patiently(request: Request, pause: (ms: number) => Promise<void>): Request {
   return async (path, ask) => {
