@@ -22,6 +22,7 @@ from tests.support.phone_app import run_node
 from tests.support.rough_line import RoughLine
 from tests.support.stack import SITE, a_stack, drawn_photos, wait_until
 
+PlaywrightError = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: make test").Error
 pytestmark = pytest.mark.slow
 CASES = 30
 PIN, PASSWORD = "271828", "a nurse chooses this herself"
@@ -67,13 +68,13 @@ def test_a_value_its_correction_and_a_critical_one_reach_the_phone(stack, phone)
     page = phone.page
     take_cases(page, phone_photos(1), begin=100)
     send_all(page)
-    (case,) = ask(page, "phone.cases.value")
+    case = case_of(page, 100)
     first, corrected = new_id(), new_id()
     post(stack, case, first, "9.8")
     wait_until(lambda: values_of(page) == [("9.8", False)], "the value is there")
     post(stack, case, corrected, "6.1", supersedes=first)
     wait_until(lambda: values_of(page) == [("9.8", True), ("6.1", False)], "the correction is there")
-    (case,) = ask(page, "phone.cases.value")
+    case = case_of(page, 100)
     assert (case["state"]["is"], case["label"]["hb_value"], case["label"]["altitude"]) == (
         "confirmed",
         "6.1",
@@ -85,7 +86,7 @@ def test_a_value_its_correction_and_a_critical_one_reach_the_phone(stack, phone)
     page.evaluate(f"phone.followUp('{case['case_id']}', 'reached')")
     page.evaluate(f"phone.amend('{case['case_id']}', {{changes: {{sore_eye: true}}, reason: 'seen on second look'}})")
     send_all(page)
-    (case,) = ask(page, "phone.cases.value")
+    case = case_of(page, 100)
     assert (case["alert"]["state"], case["follow_up"]["state"], case["sore_eye"], case["waiting"]) == (
         "acknowledged",
         "reached",
@@ -127,11 +128,11 @@ def test_another_version_is_offered_and_taken_when_somebody_says_so(stack, app, 
         with (folder / "sw.js").open("a") as worker:
             worker.write("// another version")
         page.evaluate("navigator.serviceWorker.getRegistration().then((found) => found.update().then(() => true))")
-        page.wait_for_function("phone.updateReady.value")
+        until(page, "phone.updateReady.value")
         page.evaluate("globalThis.here = true")
         assert page.evaluate("globalThis.here")  # nothing happens by itself
         page.evaluate("void phone.takeUpdate()")
-        page.wait_for_function("globalThis.here === undefined && globalThis.phone !== undefined")
+        until(page, "globalThis.here === undefined && globalThis.phone !== undefined")
         assert ask(page, "phone.updateReady.value") is False
 
 
@@ -188,9 +189,20 @@ def opened(browser, line, said=None):
     page.on("console", lambda message: (said if said is not None else []).append(message.text))
     page.set_default_timeout(60_000)
     page.goto(line.address)
-    page.wait_for_function("globalThis.phone !== undefined")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    until(page, "globalThis.phone !== undefined && navigator.serviceWorker.controller !== null")
     return page
+
+
+def until(page, what):
+    """Playwright's own waiting evaluates strings in the page, which the page's policy forbids."""
+
+    def holds():
+        try:
+            return page.evaluate(what)
+        except PlaywrightError:  # the page is being loaded anew
+            return False
+
+    wait_until(holds, what)
 
 
 def come_in(page, nurse):
@@ -226,8 +238,12 @@ def post(stack, case, result_id, value, **more):
 
 def values_of(page):
     page.evaluate("phone.sendNow()")
-    (case,) = ask(page, "phone.cases.value")
-    return [(result["hb_value"], result["superseded"]) for result in case["results"]]
+    return [(result["hb_value"], result["superseded"]) for result in case_of(page, 100)["results"]]
+
+
+def case_of(page, number):
+    (case,) = [case for case in ask(page, "phone.cases.value") if case["subject_code"] == code(number)]
+    return case
 
 
 def codes_of(page):

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def chromium(profile: Path, *flags: str, **options: Any) -> Iterator[Any]:
         try:
             yield context
         finally:
-            if _pids(profile):
+            with suppress(playwright.Error):  # it was killed
                 context.close()
 
 

@@ -178,6 +178,10 @@ export class TheServer {
   away = false;
   stolen = false;
   one_time = false;
+  /** Whose tokens are refused from now on. */
+  gone: string | null = null;
+  /** Every answer is somebody else's JSON. */
+  portal = false;
   refuse: string | null = null;
   told: unknown = null;
   readonly changes: { readonly case_id: string; readonly [fact: string]: unknown }[] = [];
@@ -187,6 +191,8 @@ export class TheServer {
 
   readonly request: Request = async (path, ask = {}) => {
     if (this.away) throw new NoAnswer("offline");
+    if (this.portal) return answered(200, { login: "https://hotel.example.org" });
+    if (this.gone && ask.token === `token-of-${this.gone}`) return refused(401, "token-unknown");
     if (path === "/device/queue") {
       this.told = ask.json;
       return answered(200, {});

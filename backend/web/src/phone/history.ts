@@ -7,11 +7,11 @@ import type { Opened } from "./core";
 export const LOCKS_AFTER_DAYS = 30;
 const DAY_MS = 24 * 3600_000;
 
-/** Nothing was heard of the server for 30 days, by the latest moment this phone has seen. */
-export function isHistoryLocked(marks: Marks, now: Date): boolean {
-  if (marks.contact_at === null) return false; // nothing old can be here
-  const latest = Math.max(now.getTime(), Date.parse(marks.latest_at ?? marks.contact_at));
-  return latest - Date.parse(marks.contact_at) > LOCKS_AFTER_DAYS * DAY_MS;
+/** The server has not answered this person for 30 days, by the latest moment that this phone has seen. */
+export function isHistoryLocked(contact_at: string | null, latest_at: string | null, now: Date): boolean {
+  if (contact_at === null) return false; // nothing old can be here
+  const latest = Math.max(now.getTime(), Date.parse(latest_at ?? contact_at));
+  return latest - Date.parse(contact_at) > LOCKS_AFTER_DAYS * DAY_MS;
 }
 
 /** `sending` is said once the server has some of it: trying is not sending. */

@@ -40,9 +40,15 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
   const inOrder = queueOfWrites();
   const doors = doorsOf(core, () => void sender.round());
 
-  const historyLocked = computed(() => isHistoryLocked(core.marks.value, core.now()));
+  const historyLocked = computed(() => {
+    const row = core.people.value.find(({ name }) => name === core.opened.value?.person);
+    return isHistoryLocked(row?.contact_at ?? null, core.marks.value.latest_at, core.now());
+  });
   const known = computed(() => knownCases(core.seen.value, core.queue.value, core.arrived.value, core.device.value));
-  const cases = computed(() => (historyLocked.value ? [] : known.value));
+  const cases = computed(() => {
+    const sites = core.opened.value?.signed_in.sites ?? [];
+    return historyLocked.value ? [] : known.value.filter(({ site }) => sites.includes(site));
+  });
   const queue = computed(() => queueRecords(core.queue.value, core.seen.value));
   const sitesOf = (opened: Opened | null): Site[] =>
     (core.device.value?.sites ?? []).filter(({ code }) => opened?.signed_in.sites.includes(code) ?? true).map(shownSite);
@@ -81,6 +87,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
     const done = await work;
     await shell.sendLater();
     void sender.round();
+    void shell.measure();
     return done;
   }
 
@@ -115,7 +122,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
       inOrder(async () => {
         mustBeDraft(draft_id);
         await keepPhoto(database, mustBeOpen(), draft_id, photo);
-        await core.changed("drafts");
+        await Promise.all([core.changed("drafts"), shell.measure()]);
       }),
     async dropPhoto(draft_id, photo_id) {
       mustBeDraft(draft_id);

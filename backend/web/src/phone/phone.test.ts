@@ -199,12 +199,56 @@ test("30 days without the server lock the history; taking cases goes on, and con
   const case_id = await takeCase(later, [photo(100)]);
   clock = NOW; // a clock that is set back opens nothing
   const back = await aPhone();
+  await back.unlock("nurse-12", PIN);
   expect(back.historyLocked.value).toBe(true);
   clock = new Date(NOW.getTime() + 31 * DAY_MS);
   server.away = false;
   await later.sendNow();
   expect(later.historyLocked.value).toBe(false);
   expect(later.cases.value.map((known) => known.case_id)).toContain(case_id);
+});
+
+test("a phone that asks nobody claims no contact", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  phone.lock();
+  server.away = true;
+  const again = await aPhone();
+  await again.sendNow();
+  expect(again.contact.value).toEqual({ is: "unknown", last_at: NOW.toISOString() });
+});
+
+test("somebody whom the server does not know any more reads nothing new, and delivers all the same", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.gone = "nurse-12";
+  await takeCase(phone, [photo(100)]);
+  await phone.sendNow();
+  expect([phone.session.value?.sign_in_again, phone.sending.value.all_sent]).toEqual([true, true]);
+  expect(phone.tasks.value).toEqual([{ is: "sign-in-again" }]);
+});
+
+test("what nobody would take in a person's name goes on its way when they sign in", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.refuse = "person-unknown";
+  await takeCase(phone, [photo(100)]);
+  await phone.sendNow();
+  expect(phone.sending.value.put_aside).toBe(1);
+  server.refuse = null;
+  expect(await phone.signIn("nurse-12", "correct horse")).toBe("in");
+  await phone.sendNow();
+  expect(phone.sending.value.all_sent).toBe(true);
+});
+
+test("a login page that speaks JSON is a login page", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  phone.lock();
+  server.portal = true;
+  await expect(phone.signIn("nurse-12", "correct horse")).rejects.toMatchObject({ code: "portal" });
+  await phone.sendNow();
+  expect(phone.people.value).toHaveLength(1);
 });
 
 test("a stolen phone wipes itself when it next asks", async () => {

@@ -3,12 +3,12 @@ import { type Signal, signal } from "@preact/signals";
 import type { Contact, Pause } from "../port";
 import { alone } from "../queue/alone";
 import { waitAfter } from "../queue/backoff";
-import { mark, marksOf } from "../queue/database";
+import { mark, marksOf, patch } from "../queue/database";
 import { askAgain, Halted, type Line, sendAll } from "../queue/send";
 import { NoAnswer, patiently, type Request } from "../server/client";
 import { refreshDevice, tellQueue, wipeStolen } from "../server/device";
 import { FeedRefused, news } from "../server/feed";
-import { renewed } from "../server/people";
+import { refreshed } from "../server/people";
 import { forget, prune, remember } from "../vault/seen";
 import type { Core } from "./core";
 import { keepSignedIn } from "./who";
@@ -35,13 +35,21 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   const wiped = signal(false);
   const enrolAgain = signal(false);
 
-  const patient = patiently(core.request, (ms) => wait(ms * (0.5 + 0.5 * chance())));
+  let heard = false; // the server has answered somebody whom it knows, in this round
+
+  const request: Request = async (path, ask) => {
+    const answer = await core.request(path, ask);
+    heard ||= Boolean(ask?.token) && answer.refusal === null;
+    return answer;
+  };
+  const restless = (ms: number) => wait(ms * (0.5 + 0.5 * chance()));
+  const patient = patiently(request, restless);
 
   const line: Line = {
     database: core.database,
-    request: core.request,
+    request,
     now: () => core.now().getTime(),
-    pause: (ms) => wait(ms * (0.5 + 0.5 * chance())),
+    pause: restless,
     tokenOf(person) {
       const opened = core.opened.value;
       return opened?.person === person && !opened.sign_in_again ? opened.signed_in.token : null;
@@ -78,6 +86,7 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   }
 
   async function attempt(): Promise<void> {
+    heard = false;
     try {
       await send();
       await readFeed(core, patient, onPersonRefused);
@@ -99,30 +108,33 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   }
 
   async function succeeded(): Promise<void> {
-    const at = core.now().toISOString();
-    await mark(core.database, { contact_at: at, failures: 0, next_try_at: null });
+    await noteContact("online");
+    await mark(core.database, { failures: 0, next_try_at: null });
     await dropArrived(core, core.now());
     pause.value = null;
     enrolAgain.value = false;
-    contact.value = { is: "online", last_at: at };
   }
 
   async function failed(error: unknown): Promise<void> {
-    const halted = error instanceof NoAnswer ? new Halted(error.why, error.wait_ms) : error;
-    if (!(halted instanceof Halted)) throw error;
-    if (halted.why === "stolen") return wipeEverything();
-    if (halted.why === "token-refused") {
-      const standing = await refreshDevice(core.database, core.request, core.now(), true).catch(() => "known");
+    const { why, wait_ms } = haltOf(error);
+    if (why === "stolen") return wipeEverything();
+    if (why === "token-refused") {
+      const standing = await refreshDevice(core.database, request, core.now(), true).catch(() => "known");
       if (standing === "stolen") return wipeEverything();
       enrolAgain.value = standing === "unknown";
     }
-    const { contact_at, failures } = await marksOf(core.database);
-    const pauses = halted.wait_ms ?? waitAfter(failures + 1, chance());
-    const next_try_at = new Date(core.now().getTime() + pauses).toISOString();
-    await mark(core.database, { failures: failures + 1, next_try_at });
-    pause.value = halted.why;
-    const is = halted.why === "portal" ? "portal" : halted.why === "offline" ? "offline" : contact.value.is;
-    contact.value = { is, last_at: contact_at };
+    const { failures } = await marksOf(core.database);
+    const until = core.now().getTime() + (wait_ms ?? waitAfter(failures + 1, chance()));
+    await mark(core.database, { failures: failures + 1, next_try_at: new Date(until).toISOString() });
+    await noteContact(why === "portal" || why === "offline" ? why : contact.value.is);
+    pause.value = why;
+  }
+
+  /** A round in which nothing had to be asked says nothing of the line. */
+  async function noteContact(is: Contact["is"]): Promise<void> {
+    if (heard) await mark(core.database, { contact_at: core.now().toISOString() });
+    const { contact_at } = await marksOf(core.database);
+    contact.value = { is: is === "online" && !heard ? contact.value.is : is, last_at: contact_at };
   }
 
   async function wipeEverything(): Promise<void> {
@@ -140,6 +152,13 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
   return { busy, pause, contact, wiped, enrolAgain, round, roundIfDue };
 }
 
+function haltOf(error: unknown): Halted {
+  if (error instanceof Halted) return error;
+  if (error instanceof NoAnswer) return new Halted(error.why, error.wait_ms);
+  console.error(error); // ours to mend; what waits is kept and tried again
+  return new Halted("server-away");
+}
+
 function sleep(ms: number): Promise<void> {
   return new Promise((resume) => setTimeout(resume, ms));
 }
@@ -149,11 +168,10 @@ async function readFeed(core: Core, request: Request, onPersonRefused: (person: 
   const opened = core.opened.value;
   if (!opened || opened.sign_in_again) return;
   const { person, key } = opened;
-  const signed_in = await renewed(request, opened.signed_in, core.now());
-  if (signed_in !== opened.signed_in) {
-    await keepSignedIn(core.database, key, person, signed_in);
-    core.opened.value = { ...opened, signed_in };
-  }
+  const signed_in = await refreshed(request, opened.signed_in, core.now());
+  if (!signed_in) return onPersonRefused(person);
+  await keepSignedIn(core.database, key, person, signed_in, core.now()); // a new token ends the old one when it is used
+  if (core.opened.value?.person === person) core.opened.value = { ...core.opened.value, signed_in };
   const mine = new Set([...core.seen.value.values()].filter((seen) => seen.mine).map((seen) => seen.case_id));
   try {
     for (let more = true; more; ) {
@@ -163,9 +181,10 @@ async function readFeed(core: Core, request: Request, onPersonRefused: (person: 
       more = page.more;
       await remember(core.database, key, person, [...page.cases]);
       await forget(core.database, page.erased);
-      await core.database.put("people", { ...row, cursor: page.cursor });
+      await patch(core.database, "people", person, { cursor: page.cursor });
       if (page.cases.length + page.erased.length > 0) await core.changed("seen");
     }
+    await core.changed("people");
   } catch (error) {
     if (!(error instanceof FeedRefused)) throw error;
     onPersonRefused(person);

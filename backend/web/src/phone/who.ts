@@ -1,6 +1,7 @@
 /** Who holds the phone: signing in with the server, and the PIN that opens it without one. */
 import type { NextStep, Unlocking } from "../port";
-import { type Database, DURABLE, type PersonRow } from "../queue/database";
+import { type Database, DURABLE, patch, type PersonRow } from "../queue/database";
+import { takeUpOf } from "../queue/queue";
 import { type Arrival, choosePassword, type SignedIn, signIn } from "../server/people";
 import { closeJson, openJson } from "../vault/box";
 import { checkPin, makeKey, openKey, rewrap, TRIES } from "../vault/pin";
@@ -32,7 +33,8 @@ export function doorsOf(core: Core, onOpen: () => void): Doors {
   }
 
   async function enter(key: CryptoKey, person: string, signed_in: SignedIn): Promise<void> {
-    await keepSignedIn(core.database, key, person, signed_in);
+    await keepSignedIn(core.database, key, person, signed_in, core.now());
+    await takeUpOf(core.database, person);
     await come({ person, key, signed_in, sign_in_again: false });
     arrival = null;
   }
@@ -66,7 +68,8 @@ export function doorsOf(core: Core, onOpen: () => void): Doors {
       checkPin(pin);
       const { lock, key } = await makeKey(pin, core.cost);
       await forgetPerson(core.database, arrival.person);
-      const row = { name: arrival.person, lock, tries_left: TRIES, signed_in: null, cursor: null };
+      const signed_in = await closeJson(key, placeOf(arrival.person), arrival.signed_in);
+      const row = { name: arrival.person, lock, tries_left: TRIES, signed_in, cursor: null, contact_at: null };
       await core.database.put("people", row);
       await enter(key, arrival.person, arrival.signed_in);
     },
@@ -99,23 +102,21 @@ export function doorsOf(core: Core, onOpen: () => void): Doors {
         if (found.is === "dropped") lock();
         throw new PhoneFault("pin-wrong");
       }
-      await core.database.put("people", { ...found.row, lock: found.key });
+      await patch(core.database, "people", person, { lock: found.key });
     },
   };
 }
 
-/** Keep a fresh token where only its person's key reads it. */
+/** Keep what the server has just said of somebody where only their key reads it. */
 export async function keepSignedIn(
   database: Database,
   key: CryptoKey,
   person: string,
   signed_in: SignedIn,
+  now: Date,
 ): Promise<void> {
   const box = await closeJson(key, placeOf(person), signed_in);
-  const tx = database.transaction("people", "readwrite", DURABLE);
-  const row = await tx.store.get(person);
-  if (row) await tx.store.put({ ...row, signed_in: box });
-  await tx.done;
+  await patch(database, "people", person, { signed_in: box, contact_at: now.toISOString() });
 }
 
 /** A try is counted before it is made: who pulls the battery in between has still used it up. */
@@ -128,13 +129,12 @@ async function tryPin<T>(
   if (!row?.lock) return { is: "dropped" };
   const key = await attempt(row.lock);
   if (key !== null) {
-    const fresh = { ...row, tries_left: TRIES };
-    await database.put("people", fresh);
-    return { key, row: fresh };
+    await patch(database, "people", name, { tries_left: TRIES });
+    return { key, row };
   }
   if (row.tries_left > 0) return { is: "wrong", tries_left: row.tries_left };
   await forgetPerson(database, name);
-  await database.put("people", { name, lock: null, tries_left: 0, signed_in: null, cursor: null });
+  await database.put("people", { name, lock: null, tries_left: 0, signed_in: null, cursor: null, contact_at: null });
   return { is: "dropped" };
 }
 

@@ -36,6 +36,8 @@ export interface PersonRow {
   readonly signed_in: Box | null;
   /** Where the feed goes on. */
   readonly cursor: string | null;
+  /** When the server last answered this person: the history locks 30 days later. */
+  readonly contact_at: string | null;
 }
 
 /** What is sealed and waits. `digests` are what the receipt has to name. */
@@ -89,7 +91,7 @@ export interface SeenRow {
 }
 
 export interface Marks {
-  /** When the server last answered somebody it knows. */
+  /** When the server last answered this phone or somebody on it. */
   readonly contact_at: string | null;
   /** The latest moment this phone has seen: a clock that is set back opens nothing. */
   readonly latest_at: string | null;
@@ -151,6 +153,19 @@ export function openDatabase(onNewer: () => void = () => {}, version = MIGRATION
 
 /** A write that is on the disk when the promise resolves: a battery may die a moment later. */
 export const DURABLE: IDBTransactionOptions = { durability: "strict" };
+
+/** Change some facts of one row, if it is there, and nothing that somebody else changes at the same time. */
+export async function patch<S extends "device" | "people" | "queue">(
+  database: Database,
+  store: S,
+  key: Schema[S]["key"],
+  what: Partial<Schema[S]["value"]>,
+): Promise<void> {
+  const tx = database.transaction(store, "readwrite", DURABLE);
+  const row = await tx.store.get(key);
+  if (row) await tx.store.put({ ...row, ...what } as Schema[S]["value"]);
+  await tx.done;
+}
 
 const NO_MARKS: Marks = {
   contact_at: null,

@@ -1,6 +1,6 @@
 /** What is sealed and waits to be sent; oldest first. */
 import type { Refusal } from "../port";
-import { type Database, DURABLE, type QueueRow } from "./database";
+import { type Database, DURABLE, patch, type QueueRow } from "./database";
 import type { Receipt } from "./receipt";
 
 export function waiting(database: Database): Promise<QueueRow[]> {
@@ -31,26 +31,22 @@ export async function leave(database: Database, row: QueueRow, receipt: Receipt)
 
 /** The server would not have it: kept here with the reason, out of the others' way. */
 export function putAside(database: Database, submission_id: string, refusal: Refusal): Promise<void> {
-  return change(database, submission_id, { refusal });
+  return patch(database, "queue", submission_id, { refusal });
 }
 
 export function takeUpAgain(database: Database, submission_id: string): Promise<void> {
-  return change(database, submission_id, { refusal: null }); // asked about first: it was tried before
+  return patch(database, "queue", submission_id, { refusal: null }); // asked about first: it was tried before
+}
+
+/** Somebody has signed in: what nobody would take in their name goes on its way again. */
+export async function takeUpOf(database: Database, person: string): Promise<void> {
+  for (const row of await waiting(database)) {
+    if (row.person === person && row.refusal?.code === "person-unknown") await takeUpAgain(database, row.submission_id);
+  }
 }
 
 export async function discard(database: Database, submission_id: string): Promise<void> {
   const tx = database.transaction(["queue", "blobs"], "readwrite", DURABLE);
   await Promise.all([tx.objectStore("queue").delete(submission_id), tx.objectStore("blobs").delete(submission_id)]);
-  await tx.done;
-}
-
-export async function change(
-  database: Database,
-  submission_id: string,
-  what: Partial<Pick<QueueRow, "refusal" | "attempts" | "offset" | "asked_at">>,
-): Promise<void> {
-  const tx = database.transaction("queue", "readwrite");
-  const row = await tx.store.get(submission_id);
-  if (row) await tx.store.put({ ...row, ...what });
   await tx.done;
 }

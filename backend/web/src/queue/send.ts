@@ -6,9 +6,9 @@
 import type { Pause, Refusal } from "../port";
 import { type Bytes, digestHeader } from "../sealing/digest";
 import { type Answer, FIRST_PAUSE_MS, NoAnswer, type Request } from "../server/client";
-import { type Database, type DeviceRow, type QueueRow } from "./database";
+import { type Database, type DeviceRow, patch, type QueueRow } from "./database";
 import { afterCut, afterPiece, FIRST_PACE, type Pace } from "./pieces";
-import { change, discard, leave, putAside, sendable, waiting } from "./queue";
+import { discard, leave, putAside, sendable, waiting } from "./queue";
 import { type Receipt, readReceipt } from "./receipt";
 
 const MEDIA_TYPE = "application/vnd.pallor.sealed";
@@ -69,7 +69,7 @@ export async function askAgain(line: Line, device: DeviceRow): Promise<void> {
     const next = judge(await ask(line.request, upload, 0), row, true);
     if (next.is === "received") await leave(line.database, row, next.receipt);
     else if (next.is === "erased") await discard(line.database, row.submission_id);
-    else await change(line.database, row.submission_id, { asked_at: new Date(line.now()).toISOString() });
+    else await patch(line.database, "queue", row.submission_id, { asked_at: new Date(line.now()).toISOString() });
   }
 }
 
@@ -97,7 +97,7 @@ const BEGUN = { offset: 0 as number | null, held: 0, cut: false, stuck: 0, mangl
 async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {
   const { row } = upload;
   if (row.attempts > 0) upload.offset = null; // it may be there already, in part or whole
-  await change(line.database, row.submission_id, { attempts: row.attempts + 1 });
+  await patch(line.database, "queue", row.submission_id, { attempts: row.attempts + 1 });
   for (;;) {
     const next = await step(line, upload);
     switch (next.is) {
@@ -158,7 +158,7 @@ async function advance(line: Line, upload: Upload, offset: number): Promise<void
   else if (upload.offset !== null) await stumble(line, upload, new NoAnswer("server-away"));
   upload.cut = false;
   upload.offset = upload.held = reached;
-  await change(line.database, upload.row.submission_id, { offset: reached });
+  await patch(line.database, "queue", upload.row.submission_id, { offset: reached });
   line.onProgress();
 }
 

@@ -6,7 +6,7 @@
 import type { Pause, Refusal } from "../port";
 
 export const API = "/api/v1";
-export const FIRST_PAUSE_MS = 150; // then twice as long each time
+export const FIRST_PAUSE_MS = 250; // then twice as long each time: the server may still be keeping what a cut left it
 const MOST_TRIES = 4;
 const PATIENCE_MS = 30_000;
 const SLOWEST_BYTES_PER_MS = 0.5; // half a kilobyte a second: GPRS on a bad day
@@ -49,6 +49,13 @@ export type Request = (path: string, ask?: Ask) => Promise<Answer>;
 /** The door to the server at this page's own origin. */
 export function clientOf(fetched: typeof fetch, now: () => Date): Request {
   return async (path, ask = {}) => answerOf(await sent(fetched, path, ask), now());
+}
+
+/** The body, when it has these fields: any login page can say that it is JSON. @throws NoAnswer */
+export function said<T extends object>({ body }: Answer, ...names: (keyof T & string)[]): T {
+  const fits = typeof body === "object" && body !== null && names.every((name) => name in body);
+  if (!fits) throw new NoAnswer("portal");
+  return body as T;
 }
 
 /** The same door for questions that may be asked again: a line that cuts gets a few tries at each. */

@@ -1,8 +1,8 @@
 /** This phone at the server: enrolment, what state it is in, the sites' public keys, and the last word of a stolen one. */
 import { PhoneFault } from "../phone/fault";
-import { type Database, type DeviceRow, DURABLE, mark, marksOf, type SiteRow, wipe } from "../queue/database";
+import { type Database, type DeviceRow, mark, marksOf, patch, type SiteRow, wipe } from "../queue/database";
 import type { SealingKey } from "../sealing/seal";
-import { type Answer, NoAnswer, type Request } from "./client";
+import { NoAnswer, type Request, said } from "./client";
 
 const CODE = /^[0-9A-HJKMNP-TV-Z]{10}$/; // Crockford's base 32 (pallor/enrolment.py)
 const MEANT: Readonly<Record<string, string>> = { O: "0", I: "1", L: "1" };
@@ -32,10 +32,10 @@ export function readCode(linkOrCode: string, origin: string): string {
 export async function enrol(database: Database, request: Request, code: string): Promise<void> {
   const answer = await reached(request("/enrolments", { method: "POST", json: { code } }));
   if (answer.refusal) throw new PhoneFault("code-refused", answer.refusal.title);
-  const said = answer.body as { token: string; device: string; kind: string; sites: string[]; world: DeviceRow["world"] };
-  if (said.kind !== "phone") throw new PhoneFault("code-refused", `This code is for a ${said.kind}.`);
-  const sites = said.sites.map((code) => ({ code, practice: false, altitude_m: null, key: null }));
-  const { token, device: name, world } = said;
+  const found = await reached(async () => said<Enrolled>(answer, "token", "device", "kind", "sites", "world"));
+  if (found.kind !== "phone") throw new PhoneFault("code-refused", `This code is for a ${found.kind}.`);
+  const sites = found.sites.map((code) => ({ code, practice: false, altitude_m: null, key: null }));
+  const { token, device: name, world } = found;
   const row: DeviceRow = { id: "device", token, token_expires_at: null, name, world, state: "active", sites };
   await database.put("device", row);
   await mark(database, { session_checked_at: null });
@@ -58,12 +58,12 @@ export async function refreshDevice(database: Database, request: Request, clock:
   const session = await request("/session", { token: device.token });
   if (session.refusal?.code === "device-stolen") return "stolen";
   if (session.refusal) return "unknown";
-  const said = session.body as { state: string; sites: string[]; practice_sites: string[]; expires_at: string };
-  if (said.state === "stolen") return "stolen";
-  const state = said.state === "retired" ? "retired" : "active";
+  const found = said<Session>(session, "state", "sites", "practice_sites", "expires_at");
+  if (found.state === "stolen") return "stolen";
+  const state = found.state === "retired" ? "retired" : "active";
   const keys = state === "active" ? await sealingKeys(request, device.token) : new Map<string, GivenKey>();
-  const sites = said.sites.map((code) => siteOf(code, said.practice_sites, keys, device));
-  await database.put("device", { ...device, state, sites, token_expires_at: said.expires_at });
+  const sites = found.sites.map((code) => siteOf(code, found.practice_sites, keys, device));
+  await patch(database, "device", "device", { state, sites, token_expires_at: found.expires_at });
   await renewed(database, request, clock);
   await mark(database, { session_checked_at: clock.toISOString() });
   return "known";
@@ -90,14 +90,29 @@ export async function tellQueue(database: Database, request: Request, device: De
   if (!answer.refusal) await mark(database, { told_unsent: unsent_cases });
 }
 
-/** An answer, or the fault that the screens have words for. */
-export async function reached(answer: Promise<Answer>): Promise<Answer> {
+/** What was asked for, or the fault that the screens have words for. */
+export async function reached<T>(asked: Promise<T> | (() => Promise<T>)): Promise<T> {
   try {
-    return await answer;
+    return await (typeof asked === "function" ? asked() : asked);
   } catch (error) {
     if (!(error instanceof NoAnswer)) throw error;
     throw new PhoneFault(error.why === "too-many" ? "too-many-tries" : error.why);
   }
+}
+
+interface Enrolled {
+  readonly token: string;
+  readonly device: string;
+  readonly kind: string;
+  readonly sites: string[];
+  readonly world: DeviceRow["world"];
+}
+
+interface Session {
+  readonly state: string;
+  readonly sites: string[];
+  readonly practice_sites: string[];
+  readonly expires_at: string;
 }
 
 interface GivenKey {
@@ -109,7 +124,7 @@ interface GivenKey {
 
 async function sealingKeys(request: Request, token: string): Promise<Map<string, GivenKey>> {
   const answer = await request("/sealing-keys", { token });
-  const keys = answer.refusal ? [] : (answer.body as { keys: GivenKey[] }).keys;
+  const keys = answer.refusal ? [] : said<{ keys: GivenKey[] }>(answer, "keys").keys;
   return new Map(keys.map((key) => [key.site, key]));
 }
 
@@ -131,8 +146,6 @@ async function renewed(database: Database, request: Request, clock: Date): Promi
   if (Date.parse(device.token_expires_at) - clock.getTime() > RENEWED_BEFORE_MS) return;
   const answer = await request("/session/rotation", { method: "POST", token: device.token, json: {} });
   if (answer.refusal) return; // the old one is good until it ends, and this is asked again
-  const said = answer.body as { token: string; expires_at: string };
-  const tx = database.transaction("device", "readwrite", DURABLE); // the old one ends with the new one's first use
-  await tx.store.put({ ...device, token: said.token, token_expires_at: said.expires_at });
-  await tx.done;
+  const { token, expires_at } = said<{ token: string; expires_at: string }>(answer, "token", "expires_at");
+  await patch(database, "device", "device", { token, token_expires_at: expires_at }); // the old one ends with its first use
 }

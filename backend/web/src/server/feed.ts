@@ -2,7 +2,7 @@
 import type { Alert, FollowUp, KnownCase } from "../port";
 import type { SeenCase } from "../vault/seen";
 import { MOST_CASES, MOST_DAYS } from "../vault/seen";
-import type { Request } from "./client";
+import { NoAnswer, type Request, said } from "./client";
 
 const PAGE = 100; // of the feed: 15 KB
 const CASES = 20; // 30 KB, which is what a bad line brings in one piece
@@ -51,8 +51,8 @@ export async function news(
   const changed = new Set(page.items.map((change) => change.case_id).filter((id) => !erased.includes(id)));
   const cases: SeenCase[] = [];
   for (const case_id of changed) {
-    const found = await get(request, token, `/cases/${case_id}`);
-    if (found) cases.push(seenOf(found as CaseOut, mine.has(case_id)));
+    const found = await get<CaseOut>(request, token, `/cases/${case_id}`, "case_id", "status", "photos");
+    if (found) cases.push(seenOf(found, mine.has(case_id)));
   }
   return { cases, erased, cursor: page.next, more: page.more };
 }
@@ -64,7 +64,8 @@ async function firstNews(request: Request, token: string, mine: ReadonlySet<stri
   const oldest = now.getTime() - MOST_DAYS * DAY_MS;
   let after = "";
   while (cases.length < MOST_CASES) {
-    const list = (await get(request, token, `/cases?limit=${CASES}${after}`)) as { items: CaseOut[]; next: string | null };
+    const list = await get<Page<CaseOut>>(request, token, `/cases?limit=${CASES}${after}`, "items", "next");
+    if (!list) break;
     const young = list.items.filter((item) => Date.parse(item.visited_at) >= oldest);
     cases.push(...young.map((item) => seenOf(item, mine.has(item.case_id))));
     if (!list.next || young.length === 0) break; // the list is by arrival, and an old visit may arrive late
@@ -73,40 +74,54 @@ async function firstNews(request: Request, token: string, mine: ReadonlySet<stri
   return { cases, erased: [], cursor: page.next, more: false };
 }
 
-async function changes(
-  request: Request,
-  token: string,
-  cursor: string | null,
-): Promise<{ items: Change[]; next: string; more: boolean }> {
+interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+interface ChangePage {
+  readonly items: readonly Change[];
+  readonly next: string;
+  readonly more: boolean;
+}
+
+async function changes(request: Request, token: string, cursor: string | null): Promise<ChangePage> {
   const from = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-  return (await get(request, token, `/changes?limit=${PAGE}${from}`)) as { items: Change[]; next: string; more: boolean };
+  const page = await get<ChangePage>(request, token, `/changes?limit=${PAGE}${from}`, "items", "next", "more");
+  if (!page) throw new NoAnswer("server-away"); // a server without a feed is not ours
+  return page;
 }
 
 /** The body; null for what is not there any more, or not for us. */
-async function get(request: Request, token: string, path: string): Promise<unknown> {
+async function get<T extends object>(
+  request: Request,
+  token: string,
+  path: string,
+  ...names: (keyof T & string)[]
+): Promise<T | null> {
   const answer = await request(path, { token });
   if (answer.status === 404 || answer.status === 410) return null;
   if (answer.refusal) throw new FeedRefused(answer.refusal.code);
-  return answer.body;
+  return said<T>(answer, ...names);
 }
 
-export function seenOf(said: CaseOut, mine: boolean): SeenCase {
-  const { consent, status } = said;
+export function seenOf(found: CaseOut, mine: boolean): SeenCase {
+  const { consent, status } = found;
   return {
-    case_id: said.case_id,
-    site: said.site,
-    subject_code: said.subject_code,
-    visited_at: said.visited_at,
-    subject: said.subject,
-    danger_signs: said.danger_signs,
-    severe_pallor: said.severe_pallor,
-    sore_eye: said.sore_eye,
-    specimen_barcode: said.specimen_barcode ?? null,
+    case_id: found.case_id,
+    site: found.site,
+    subject_code: found.subject_code,
+    visited_at: found.visited_at,
+    subject: found.subject,
+    danger_signs: found.danger_signs,
+    severe_pallor: found.severe_pallor,
+    sore_eye: found.sore_eye,
+    specimen_barcode: found.specimen_barcode ?? null,
     consent: { care: consent.care.given, training: consent.training.given },
     mine,
-    advice: said.advice,
-    label: said.label,
-    results: said.results.map((result) => ({
+    advice: found.advice,
+    label: found.label,
+    results: found.results.map((result) => ({
       result_id: result.result_id,
       hb_value: result.hb_value,
       hb_unit: result.hb_unit,
@@ -115,11 +130,11 @@ export function seenOf(said: CaseOut, mine: boolean): SeenCase {
       supersedes: result.supersedes,
       superseded: result.superseded,
     })),
-    photos: said.photos.map(({ photo_id, state, refusal, retake }) => ({ photo_id, state, refusal, retake })),
-    alert: said.alert,
-    follow_up: said.follow_up,
-    amended: said.amended,
-    warnings: said.warnings,
+    photos: found.photos.map(({ photo_id, state, refusal, retake }) => ({ photo_id, state, refusal, retake })),
+    alert: found.alert,
+    follow_up: found.follow_up,
+    amended: found.amended,
+    warnings: found.warnings,
     status,
     facts: null,
   };
