@@ -41,7 +41,9 @@ export async function keep(shot: Shot, crescent: Crescent, eye: Eye | null, trai
   const around = training ? await contextFile((side) => contextOf(shot.frame, crescent, side)) : null;
   const region = await regionFile((side) => regionOf(shot.frame, crescent, side), around?.size ?? 0);
   const points = handlesOf(crescent);
-  const handles = HANDLES.map((handle) => [Math.round(points[handle].x), Math.round(points[handle].y)] as const);
+  const { width, height } = shot.frame;
+  const share = (at: number, of: number): number => Math.min(1, Math.max(0, Math.round((1e4 * at) / of) / 1e4));
+  const handles = HANDLES.map((handle) => [share(points[handle].x, width), share(points[handle].y, height)] as const);
   const photo: TakenPhoto = {
     photo_id: crypto.randomUUID(),
     captured_at: shot.captured_at,
