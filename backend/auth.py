@@ -92,7 +92,7 @@ class Rule:
     ``roles``: who may use it, empty for anyone, who then needs no token. ``delivers``: a locked or a retired phone may,
     with what it has sealed. ``unfinished``: also callers may who have something to do first (another password, a second
     factor, a fingerprint to be compared). ``last_word``: also a stolen device. ``large``: a machine sends more
-    than people do.
+    than people do. ``pieces``: its body is no JSON, but bytes that go on where others ended.
     """
 
     roles: frozenset[Role]
@@ -101,6 +101,7 @@ class Rule:
     unfinished: bool = False
     last_word: bool = False
     large: bool = False
+    pieces: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,12 @@ def allow(
     unfinished: bool = False,
     last_word: bool = False,
     large: bool = False,
+    pieces: bool = False,
 ) -> Callable[[Route], Route]:
     """Declare who may use a route; ``app.create_app`` refuses to start with a route that declares nobody."""
     if not roles:
         raise ValueError("a rule names its roles; for everybody there is allow_anyone")
-    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large))
+    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large, pieces))
 
 
 def allow_anyone() -> Callable[[Route], Route]:

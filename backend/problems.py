@@ -30,6 +30,8 @@ from backend.services.channel_words import ChannelUnknown
 from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
+from backend.services.keep_pieces import OffsetMismatch
+from backend.services.look_after_put_aside import NotPutAside
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
@@ -43,7 +45,7 @@ from backend.services.move_rollout import (
     StepBackward,
 )
 from backend.services.receive_node_report import ReportOld
-from backend.services.receive_photo import OffsetMismatch
+from backend.services.receive_sealed import SealedTooLarge, SealedTypeMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
 from backend.services.register_release import ReleaseIdTaken
 from backend.services.rotate_token import CookieNotRotated, TokenReplaced
@@ -74,6 +76,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     DeviceStolen: HTTPStatus.FORBIDDEN,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     CaseErased: HTTPStatus.GONE,
+    NotPutAside: HTTPStatus.CONFLICT,
     PasswordWrong: HTTPStatus.UNAUTHORIZED,
     SecondFactorCodeNeeded: HTTPStatus.UNAUTHORIZED,
     TokenReplaced: HTTPStatus.UNAUTHORIZED,
@@ -120,6 +123,8 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RepositoryMissing: HTTPStatus.CONFLICT,
     ReportUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SealedTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SealedTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -127,7 +132,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     Untrusted: HTTPStatus.BAD_GATEWAY,
 }
 # What a sender may have typed by mistake into these must not come back in an error, where it could be kept in a log.
-_HIDDEN = ("subject_code", "reason")
+_HIDDEN = ("subject_code", "specimen_barcode", "reason")
 # The last one is said of a text's length only where it is a backend.wire.fields.Secret.
 _TEXT_OUT_OF_PLACE = ("extra_forbidden", "model_type", "model_attributes_type", "dict_type", "list_type", "too_long")
 _RETRY_AFTER_SECONDS = "5"
@@ -162,9 +167,9 @@ class Problem(BaseModel):
     faults: list[Fault] = []
 
 
-def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Response:
-    """A problem as a response."""
-    body = Problem(
+def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Problem:
+    """A problem with its stable name."""
+    return Problem(
         type=f"urn:pallor:problem:{code}",
         title=status.phrase,
         status=status,
@@ -172,6 +177,11 @@ def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | No
         code=code,
         faults=faults or [],
     )
+
+
+def told(body: Problem) -> Response:
+    """A problem as a response."""
+    status = HTTPStatus(body.status)
     response = Response(body.model_dump_json(), status, content_type="application/problem+json")
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -182,6 +192,23 @@ def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | No
 
 def not_valid(error: ValidationError) -> Response:
     """What pydantic found wrong with a request, at once."""
+    return told(problem_of(error))
+
+
+def problem_of(error: PallorError | ValidationError) -> Problem:
+    """An error as the problem that is told of it."""
+    return _invalid(error) if isinstance(error, ValidationError) else _said_no(error)
+
+
+def _said_no(error: PallorError) -> Problem:
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    faults = []
+    if isinstance(error, Refused):
+        faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
+    return problem(status, error.code(), str(error), faults)
+
+
+def _invalid(error: ValidationError) -> Problem:
     faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
     detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
@@ -192,14 +219,10 @@ def answer_with_problems(app: Flask) -> None:
 
     @app.errorhandler(PallorError)
     def _ours(error: PallorError) -> Response:
-        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        faults = []
-        if isinstance(error, Refused):
-            faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
-        else:
-            told = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
-            log.warning("not answered", extra=told)
-        response = problem(status, error.code(), str(error), faults)
+        if not isinstance(error, Refused):
+            extra = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
+            log.warning("not answered", extra=extra)
+        response = told(_said_no(error))
         if isinstance(error, OffsetMismatch):
             response.headers["Upload-Offset"] = str(error.expected)
         if isinstance(error, TooManyAttempts):
@@ -211,7 +234,8 @@ def answer_with_problems(app: Flask) -> None:
         if error.response is not None:  # already an answer: what `not_valid` made
             return cast(Response, error.response)
         status = HTTPStatus(error.code or 500)
-        response = problem(status, status.phrase.lower().replace(" ", "-"), error.description or status.phrase)
+        code = status.phrase.lower().replace(" ", "-")
+        response = told(problem(status, code, error.description or status.phrase))
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return response
@@ -219,9 +243,8 @@ def answer_with_problems(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _ours_to_mend(error: Exception) -> Response:
         log.error("a fault of the server", exc_info=error, extra={"case_id": case_in_request()})
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", "This is our fault; it has been noted. Try again."
-        )
+        words = "This is our fault; it has been noted. Try again."
+        return told(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", words))
 
 
 def case_in_request() -> str | None:

@@ -21,8 +21,9 @@ from pydantic_core import PydanticCustomError
 
 from pallor.clock import parse_utc, utc_text
 from pallor.ids import is_id
-from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MIN_ALTITUDE_M
+from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MAX_PREGNANCY_WEEKS, MIN_ALTITUDE_M
 
+BARCODE, BARCODE_LENGTH = "[A-Z-]*[0-9][A-Z0-9-]*", (4, 24)
 _MAX_REPORTED = 16
 _UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -100,6 +101,17 @@ Plain = Annotated[StrictStr, BeforeValidator(_plain)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
 Trimester = Annotated[Whole, Field(ge=1, le=3)]
+Weeks = Annotated[Whole, Field(ge=0, le=MAX_PREGNANCY_WEEKS)]
+Barcode = Annotated[
+    StrictStr,
+    Field(
+        min_length=BARCODE_LENGTH[0],
+        max_length=BARCODE_LENGTH[1],
+        pattern=f"^{BARCODE}$",
+        description="As it is printed on the tube, with at least one digit",
+        examples=["KUM-00417"],
+    ),
+]
 Altitude = Annotated[Whole, Field(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)]
 Count = Annotated[int, BeforeValidator(_digits)]  # a number that arrives as text: in a header or a query
 Id = Annotated[

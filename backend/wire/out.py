@@ -5,10 +5,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.wire.fields import Id, Moment, Sha256, Site, Wire
+from backend.wire.follow_up import AlertOut, FollowUpOut
 from pallor.advice import Advice, AdviceCode
 from pallor.case import DangerSign, Status
 from pallor.lab import Specimen
-from pallor.subject import Pregnancy, Sex
+from pallor.photo import PhotoRole
+from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking
 
 
 class AdviceOut(Wire):
@@ -28,6 +30,9 @@ class SubjectOut(Wire):
     pregnancy: Pregnancy
     trimester: int | None
     altitude_m: int | None
+    altitude_source: AltitudeSource | None = None
+    pregnancy_weeks: int | None = None
+    smoking: Smoking | None = None
 
 
 class PhotoOut(Wire):
@@ -35,11 +40,15 @@ class PhotoOut(Wire):
 
     case_id: Id
     photo_id: Id
-    state: Literal["uploading", "waiting", "refused", "scored"]
+    state: Literal["uploading", "waiting", "refused", "scored", "kept"]
     received_bytes: int
     bytes: int
     uploaded_sha256: Sha256
     stored_sha256: Sha256 | None
+    captured_at: Moment
+    eye: Literal["left", "right"] | None
+    role: PhotoRole
+    capture: dict[str, Any] | None = Field(description="How it was taken, as far as the phone told")
     received_at: Moment | None
     refusal: str | None
     quality: dict[str, Any] | None
@@ -69,6 +78,19 @@ class LabelOut(Wire):
     written: bool = Field(description="The record is durable in the object store")
 
 
+class ResultOut(Wire):
+    """A laboratory result of a case, as the field sees it."""
+
+    result_id: Id
+    hb_value: str
+    hb_unit: str
+    hb_g_per_l: str
+    taken_at: Moment
+    specimen: Specimen
+    supersedes: Id | None
+    superseded: bool = Field(description="Another has corrected it")
+
+
 class ConsentOut(Wire):
     """As it stands: a withdrawal holds for every visit of the person at this site."""
 
@@ -94,12 +116,16 @@ class CaseOut(Wire):
     danger_signs: list[DangerSign]
     severe_pallor: bool
     sore_eye: bool
+    specimen_barcode: str | None = None
     consent: ConsentsOut
     amended: bool
     status: Status
     advice: AdviceOut
     photos: list[PhotoOut]
     label: LabelOut | None
+    results: list[ResultOut] = Field(description="In the order in which they came, also those that were corrected")
+    alert: AlertOut | None
+    follow_up: FollowUpOut | None
     warnings: list[str]
 
 
@@ -150,7 +176,9 @@ class PredictionOut(Wire):
 
 
 class ChangeOut(Wire):
-    kind: Literal["case", "photo", "prediction", "lab-result", "amendment", "consent", "label", "erased"]
+    kind: Literal[
+        "case", "photo", "prediction", "lab-result", "amendment", "consent", "label", "follow-up", "alert", "erased"
+    ]
     id: Id
     case_id: Id
     at: Moment

@@ -33,7 +33,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_OPAQUE_FROM = 128  # alpha from here up is inside the region
+OPAQUE_FROM = 128  # alpha from here up is inside the region
 _SEND_A_PHOTO = "Send the photo as PNG, JPEG or WebP."
 
 
@@ -209,7 +209,7 @@ def _decode_pixels(media_type: str, header: Header) -> Photo:
                 turn = _UPRIGHT[header.orientation]
                 rgb, alpha = rgb.transpose(turn), None if alpha is None else alpha.transpose(turn)
             pixels = np.array(rgb)
-            mask = np.ones(pixels.shape[:2], bool) if alpha is None else np.asarray(alpha) >= _OPAQUE_FROM
+            mask = np.ones(pixels.shape[:2], bool) if alpha is None else np.asarray(alpha) >= OPAQUE_FROM
     except (MemoryError, Refused):
         raise
     except Exception as error:  # a decoder given hostile bytes may raise anything: this is the adapter's one door
