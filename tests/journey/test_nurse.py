@@ -1,4 +1,4 @@
-"""The nurse's own day, by the screens alone: enrol, choose a PIN, take a case with the camera, see what to do.
+"""The nurse's own day, by screens and keyboard alone: enrol, choose a PIN, take a case with the camera, see what to do.
 
 `PALLOR_SCREENSHOTS=DIR` keeps a picture of each step.
 """
@@ -23,7 +23,10 @@ SIZE = {"width": 360, "height": 640}
 def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, tmp_path):
     nurse = a_nurse(stack)
     flags = camera_flags(camera_file(tmp_path / "eye.mjpeg"))
-    with RoughLine(stack.box.url) as line, chromium(tmp_path / "profile", *flags, viewport=SIZE, locale="en") as browser:
+    with (
+        RoughLine(stack.box.url) as line,
+        chromium(tmp_path / "profile", *flags, viewport=SIZE, locale="en") as browser,
+    ):
         page = browser.new_page()
         page.set_default_timeout(30_000)
         page.goto(line.address)
@@ -54,7 +57,7 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         seen.reads("Not sent yet, so nothing can be said")
         line.down = False
         page.go_back()
-        page.locator(".send-state").click()
+        seen.at(page.locator(".send-state")).press("Enter")
         seen.presses("Send now")
         seen.reads("All sent")
         page.go_back()
@@ -66,7 +69,7 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         assert [photo["eye"] for photo in case["photos"]] == ["right"]
         post(stack, case, "0b54e0d2-3c53-4a27-9c3c-5f3a1a3f6a10", "6.4")
         page.go_back()
-        page.locator(".send-state").click()
+        seen.at(page.locator(".send-state")).press("Enter")
         seen.presses("Send now")
         page.go_back()
         seen.reads(re.compile("dangerously low haemoglobin"))
@@ -74,7 +77,7 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         seen.reads("Haemoglobin 6.4 g/dL")
         seen.presses("I have seen it and act on it")
         seen.reads(re.compile("^Seen "))
-        page.get_by_role("radio", name="referred").check()
+        seen.chooses("referred")
         seen.presses("Referral slip")
         seen.reads("A screening, no diagnosis. The blood test decides.")
 
@@ -86,12 +89,13 @@ def take_a_case(seen, code):
     seen.types("Code on the person's card", code)
     seen.presses("Next")
     seen.types("Age", "30")
-    seen.page.get_by_role("radio", name="female", exact=True).check()
+    seen.chooses("female")
     seen.presses("Next")
     seen.presses("Next")
     seen.presses("Photograph the right eye")
     seen.page.wait_for_selector(".viewfinder-hint.ready")
     seen.presses("Take the photo")
+    seen.at(seen.page.get_by_role("button", name="Lower edge; arrow keys move it")).press("ArrowDown")
     seen.presses("Keep this photo")
     seen.reads("Photograph the left eye")
     seen.presses("Next")
@@ -99,20 +103,29 @@ def take_a_case(seen, code):
 
 
 class Seen:
-    """A page as a person uses it: by what stands on it."""
+    """A page as a person uses it who has no pointer: by what stands on it and a keyboard's tabulator can reach."""
 
     def __init__(self, page):
         self.page, self.step = page, 0
 
     def presses(self, name):
-        self.page.get_by_role("button", name=name, exact=isinstance(name, str)).first.click()
+        self.at(self.page.get_by_role("button", name=name, exact=isinstance(name, str)).first).press("Enter")
         self._keep()
 
     def types(self, label, text):
-        self.page.get_by_label(label, exact=True).fill(text)
+        self.at(self.page.get_by_label(label, exact=True))
+        self.page.keyboard.type(text)
 
     def ticks(self, label):
-        self.page.get_by_label(label).check()
+        self.at(self.page.get_by_label(label)).press("Space")
+
+    def chooses(self, name):
+        self.at(self.page.get_by_role("radio", name=name, exact=True)).press("Space")
+
+    def at(self, thing):
+        assert thing.evaluate("found => found.tabIndex") >= 0
+        thing.focus()
+        return thing
 
     def reads(self, text, after=None):
         def there():
