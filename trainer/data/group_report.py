@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from pallor.cp_anemic import SHEET, read
 from pallor.errors import PallorError, Refused
-from pallor.image.decode import decode
+from pallor.image.decode import decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.groups import GROUPS_FILE
 from trainer.data.import_cp_anemic import label_row
@@ -253,7 +253,7 @@ def _tile(path: Path) -> Image.Image:
     width, height = _TILE
     tile = Image.new("RGB", (width - 6, height - 34), "white")
     try:
-        region = tight(decode(path.read_bytes()))
+        region = tight(decode(read_file(path)))
     except (PallorError, OSError):
         return tile
     photo = Image.fromarray(np.where(region.mask[..., None], region.rgb, np.uint8(255)))

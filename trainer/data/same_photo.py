@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pallor.digest import sha256_of
+from pallor.digest import sha256_of, sha256_of_file
 from pallor.errors import PallorError
-from pallor.image.decode import Photo, decode
+from pallor.image.decode import Photo, PhotoTooLarge, decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.alignment import FEWEST_POINTS, Alignment, Gallery
 from trainer.data.local_features import SETTINGS, describe, load, save
@@ -160,9 +160,11 @@ class _Look:
 
 def _look(path: Path) -> _Look:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         return _Look(f"{path}", problem=f"it cannot be opened: {error.strerror}")
+    except PhotoTooLarge as error:
+        return _Look(sha256_of_file(path), problem=error.reason)
     try:
         return _Look(sha256_of(data), pixels=_digest_in_any_position(decode(data)))
     except PallorError as error:
@@ -178,7 +180,7 @@ def _digest_in_any_position(photo: Photo) -> str:
 
 def _describe(path: Path, kept: Path) -> None:
     if not kept.exists():
-        save(describe(decode(path.read_bytes())), kept)
+        save(describe(decode(read_file(path))), kept)
 
 
 def _compare(kept: tuple[Path, ...], at: int) -> list[tuple[int, Alignment]]:
