@@ -61,7 +61,7 @@ def cycle(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str
 def groups(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
     """``trainer.data.group_report.group_photos`` of a folder; the figures of each level."""
     private_folder(args.out)
-    report = group_photos(*photos_in(args.photos), args.out, processes=args.processes, bars=bars)
+    report = group_photos(*photos_in(args.photos, args.out), args.out, processes=args.processes, bars=bars)
     for image_id, problem in report["unreadable"].items():
         console.print(f"[yellow]not read[/yellow] {escape(image_id)}: {escape(problem)}", highlight=False)
     console.print(

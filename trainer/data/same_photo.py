@@ -24,7 +24,7 @@ from pallor.errors import PallorError
 from pallor.image.decode import Photo, PhotoTooLarge, decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.alignment import FEWEST_POINTS, Alignment, Gallery
-from trainer.data.local_features import SETTINGS, describe, load, save
+from trainer.data.local_features import SETTINGS, describe, is_kept, load, save
 from trainer.progress import Bars, no_bars
 
 LEVELS = ("exact", "pixel", "same_photo", "suspected")
@@ -179,7 +179,7 @@ def _digest_in_any_position(photo: Photo) -> str:
 
 
 def _describe(path: Path, kept: Path) -> None:
-    if not kept.exists():
+    if not is_kept(kept):
         save(describe(decode(read_file(path))), kept)
 
 
