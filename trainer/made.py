@@ -1,7 +1,7 @@
 """The steps of a round that need the photos, from fine-tuning to the post; each fills the folder it is given."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -162,8 +162,9 @@ class Made:
             for one in kinds
         ]
         parts = Parts(findings, self.begun, shipped, draw_golden(recipe.export))
-        pack(parts, recipe, at / self.release_id)
-        (at / "report.html").write_text(write_page(findings), encoding="utf-8")
+        manifest = pack(parts, recipe, at / self.release_id)
+        there = tuple(Path(file.path).stem for file in manifest.files if file.role == "model")
+        (at / "report.html").write_text(write_page(replace(findings, shipped=there)), encoding="utf-8")
 
     def show_mistakes(self, evaluated: Path, at: Path) -> None:
         """For the trainer's own eyes: photos of people, so they lie where nothing is given away."""
