@@ -13,7 +13,7 @@ from rich.markup import escape
 from pallor.errors import PallorError
 from pallor.settings import whole
 from trainer.engines import FAMILIES
-from trainer.options import add_making, add_options, add_processes, add_source, argument
+from trainer.options import add_making, add_options, add_processes, add_source, argument, server
 from trainer.progress import bars_on
 
 _ENGINES = """\
@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     of_cycle = command("cycle", "make a candidate and judge it; goes on with an unfinished one")
     of_cycle.add_argument("--runs", type=Path, required=True, help="folder for runs, one folder each; keep it private")
     add_source(of_cycle)
-    of_cycle.add_argument("--api", help="server to ask for a snapshot and to post the candidate to, https://…")
+    of_cycle.add_argument(
+        "--api", type=argument(server), help="server to ask for a snapshot and to post the candidate to, https://…"
+    )
     add_making(of_cycle)
     of_cycle.add_argument("--champion", type=Path, help="folder of the release in use, to be held against")
     of_cycle.add_argument("--if-due", action="store_true", help="do nothing unless enough is new since the last run")

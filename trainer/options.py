@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from pallor.digest import hex_of
-from pallor.settings import whole
+from pallor.settings import url, whole
 
 _MOST_PROCESSES = 16  # a machine with more cores may have more; each holds torch and the photos of its own
 T = TypeVar("T")
@@ -23,6 +24,17 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(f"not {error}") from None
 
     return read
+
+
+def server(raw: str) -> str:
+    """The address of one; raises ``ValueError``."""
+    try:
+        host = urlsplit(url("http", "https")(raw)).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError("the address of a server, https://…")
+    return raw
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -98,7 +98,7 @@ def test_an_unfinished_run_is_not_finished_with_something_else(begun, said, tmp_
     [
         ["--data", "d", "--snapshot", "sha256:" + "0" * 64], ["--snapshot", "yesterday's"], ["--new-cases", "0"],
         ["--new-cases", "-5"], ["--days", "-1"], ["--processes", "0"], ["--processes", "-1"],
-        ["--processes", "100000"],
+        ["--processes", "100000"], ["--api", "not an address"], ["--api", "http://["], ["--api", "ftp://127.0.0.1"],
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_before_anything_is_done(tmp_path, capsys, options):
