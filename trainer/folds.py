@@ -90,7 +90,7 @@ def judge(job: Job, task: Task) -> FoldLogits:
     stem = f"{_NOT_IN_A_NAME.sub('_', job.name)}-{hex_of(key)[:12]}"
     folder = task.run / "folds"
     kept, unfinished = folder / f"{stem}.json", folder / stem
-    if kept.is_file() and (known := read_json(kept))["key"] == key:
+    if kept.is_file() and (known := read_json(kept, dict)).get("key") == key:
         return FoldLogits(np.array(known["calibration"], float), np.array(known["test"], float))
     folder.mkdir(parents=True, exist_ok=True)
     screen = finetune(photos, fold, task.base, task.recipe, job.seed, keep=unfinished)

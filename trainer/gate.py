@@ -87,6 +87,8 @@ class _Check:
     def refusal(self) -> GateRefusal:
         kind, how = ("lower", "below") if self.end == "low" else ("upper", "above")
         wanted = f"must be above {self.limit:.3f}" if self.strictly else f"must not be {how} {self.limit:.3f}"
+        if self.limit == inf:
+            wanted = "must be above that, which was not measured"
         return GateRefusal(self.reason, f"{self.what} is {_spelled(self.figure)}; its {kind} bound {wanted}.")
 
 

@@ -19,7 +19,6 @@ from trainer.data.photos import Photos, load, write_files
 from trainer.distil import with_teacher
 from trainer.model import Base, base_from_file, torchvision_base
 from trainer.options import add_options as add_options  # for commands that read all inputs
-from trainer.options import add_processes as add_processes
 from trainer.progress import Bars
 from trainer.recipe import Recipe, read_recipe
 from trainer.warm_start import base_from_release

@@ -1,6 +1,7 @@
 """The steps of a round that need the photos, from fine-tuning to the post; each fills the folder it is given."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from trainer.folds import jobs_of
 from trainer.gate import judge_candidate
 from trainer.golden import draw_golden
 from trainer.intended_use import intended_use
+from trainer.metrics import Scores
 from trainer.model import Release, Screen
 from trainer.order import Order
 from trainer.pack import ModelFile, Parts, pack
@@ -106,34 +108,39 @@ class Made:
 
     def evaluate(self, files: Path, cutoffs: Cutoffs, at: Path) -> None:
         """Every file in the engine that will serve it, on the test side; beside it the recipe's cross-validation."""
-        order, recipe, judged = self.order, self.order.recipe, self.photos.inputs[self.fold.test]
+        order, recipe, photos, test = self.order, self.order.recipe, self.photos, self.fold.test
         models = {precision: (files / f"{precision}.onnx").read_bytes() for precision in (FP32, *_FOR_CPUS, *_FOR_GPUS)}
-        scores = {
-            precision: ask(serve(models[precision], recipe.preprocess.size), judged).probability.astype(np.float64)
-            for precision in _FOR_CPUS
-        }
-        contestants = {MODEL: scores["fp16"], "int8": scores["int8"]}
-        if order.champion:
-            contestants[CHAMPION] = order.champion.scores(judged, recipe.preprocess)
-        side = side_evidence(
-            self.photos, self.fold, order.base, recipe, cutoffs, contestants,
-            order.champion.cutoffs if order.champion else None,
-        )  # fmt: skip
-        evidence = side
-        if jobs_of(self.photos, recipe):
-            folds = cross_validate(self.photos, order.base, recipe, at, order.processes, self.bars)
-            evidence = together(side, folds)
-        cluster = clusters(self.photos)[self.fold.test]
-        compared = compare_files(
-            models, judged, self.photos.anaemic[self.fold.test], cluster, cutoffs.threshold, recipe
-        )
+        with self.bars("judging by the test side", 0):
+            scores = self._scores(models)
+            evidence = side_evidence(
+                photos, self.fold, order.base, recipe, cutoffs, scores,
+                order.champion.cutoffs if order.champion else None,
+            )  # fmt: skip
+            compared = compare_files(
+                models, photos.inputs[test], photos.anaemic[test], clusters(photos)[test], cutoffs.threshold, recipe
+            )
+            embeddings = ask(serve(models[FP16], recipe.preprocess.size), photos.inputs).embedding
+            mistakes = find_mistakes(photos, test, self.fold.train, scores[MODEL], cutoffs.threshold, embeddings)
+        if jobs_of(photos, recipe):
+            folds = cross_validate(photos, order.base, recipe, at, order.processes, self.bars)
+            evidence = together(evidence, folds)
         write_json(at / "evidence.json", evidence)
         write_json(at / "compared.json", compared)
-        embeddings = ask(serve(models[FP16], recipe.preprocess.size), self.photos.inputs).embedding
-        found = find_mistakes(
-            self.photos, self.fold.test, self.fold.train, contestants[MODEL], cutoffs.threshold, embeddings
+        write_json(at / "mistakes.json", [asdict(mistake) for mistake in mistakes])
+
+    def _scores(self, models: Mapping[str, bytes]) -> dict[str, Scores]:
+        """Of the test side, by what a machine without a GPU would serve, and by the champion."""
+        recipe, judged = self.order.recipe, self.photos.inputs[self.fold.test]
+        exact, small = (
+            ask(serve(models[precision], recipe.preprocess.size), judged).probability.astype(np.float64)
+            for precision in (FP16, INT8)
         )
-        write_json(at / "mistakes.json", [asdict(mistake) for mistake in found])
+        champion = self.order.champion
+        return {
+            MODEL: exact,
+            INT8: small,
+            **({CHAMPION: champion.scores(judged, recipe.preprocess)} if champion else {}),
+        }
 
     def judge(self, evidence: Path, at: Path) -> None:
         rival = self.order.champion

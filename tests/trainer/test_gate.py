@@ -109,6 +109,12 @@ def test_a_champion_that_was_not_judged_beside_it_was_not_beaten():
     assert judge_candidate(alone, LIMITS, None) == ()
 
 
+def test_chance_that_nobody_measured_is_not_told_as_a_number():
+    refusals = judge_candidate(evidence({"permuted.auroc": (None, None, None)}), LIMITS, CHAMPION)
+    assert "what shuffled labels reach by chance" in refusals[0].said
+    assert "must be above that, which was not measured" in refusals[0].said
+
+
 def test_figures_of_another_protocol_count_for_nothing():
     elsewhere = evidence()
     for figure in elsewhere["figures"]:
