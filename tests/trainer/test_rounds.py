@@ -14,6 +14,7 @@ from pallor.snapshot import snapshot_key
 from pallor.store.folder import FolderStore
 from tests.trainer.whole_round import Kill, Killed, shortest_recipe, write_dataset
 from trainer.__main__ import main
+from trainer.data.groups import GROUPS_FILE
 from trainer.model import random_base
 from trainer.runs import Run, runs_in
 
@@ -43,6 +44,17 @@ def test_the_first_run_waits_for_as_many_cases_as_every_other(place, said):
     assert json.loads(told.out)["figures"] == {"due": False}
     assert "48 cases, and nothing was made here before; 100 are enough" in told.err
     assert runs_in(place.runs) == []
+
+
+def test_what_finding_the_groups_drew_from_photos_is_deleted_when_they_are_found(place, tmp_path, monkeypatch):
+    place.data = tmp_path / "data"
+    write_dataset(place.data, 9)
+    (place.data / GROUPS_FILE).unlink()
+    Kill(monkeypatch).when("3-fine-tune", "begun")
+    with pytest.raises(Killed):
+        main(place.cycle())
+    there = {path.name for path in (place.runs / "run-0001" / "2-groups").iterdir()}
+    assert there == {"groups.json", GROUPS_FILE, "groups.md", "contact_sheet.png"}
 
 
 def test_an_erasure_ends_the_run_that_it_reaches_and_the_next_one_begins(begun, said, monkeypatch):
