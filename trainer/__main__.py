@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         help="so many are enough, the first time too (default: 100)",
     )
     of_cycle.add_argument(
-        "--days", type=argument(whole(1, 3650)), default=30, help="after so many, one is enough (default: 30)"
+        "--days", type=argument(whole(0, 3650)), default=30, help="after so many, one is enough (default: 30)"
     )
 
     of_groups = command("groups", "find the photos that show the same photograph")

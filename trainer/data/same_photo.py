@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from pallor.image.decode import Photo, PhotoTooLarge, decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.alignment import FEWEST_POINTS, Alignment, Gallery
 from trainer.data.local_features import SETTINGS, describe, is_kept, load, save
+from trainer.pool import pool_of
 from trainer.progress import Bars, no_bars
 
 LEVELS = ("exact", "pixel", "same_photo", "suspected")
@@ -203,7 +203,7 @@ def _copies(level: str, digests: Mapping[str, str]) -> list[Link]:
 def _pool(processes: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
     if processes == 1:
         return nullcontext()
-    return ProcessPoolExecutor(processes, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    return pool_of(processes, cv2.setNumThreads, 1)
 
 
 def _done(
