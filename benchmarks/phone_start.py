@@ -86,10 +86,12 @@ def later_visit(browser: Any, url: str) -> list[int]:
         if told["response"].get("fromServiceWorker") or told["response"].get("fromDiskCache"):
             own.add(told["requestId"])
 
+    def loaded(told: dict[str, Any]) -> None:
+        if told["requestId"] not in own:
+            sizes.append(told["encodedDataLength"])
+
     session.on("Network.responseReceived", answered)
-    session.on(
-        "Network.loadingFinished", lambda told: told["requestId"] in own or sizes.append(told["encodedDataLength"])
-    )
+    session.on("Network.loadingFinished", loaded)
     page.goto(url)
     page.locator(_FIRST_FIELD).fill("7")
     page.wait_for_timeout(2000)

@@ -28,7 +28,7 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         chromium(tmp_path / "profile", *flags, viewport=SIZE, locale="en") as browser,
     ):
         page = browser.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.goto(line.address)
         seen = Seen(page)
         seen.types("Or type the code", nurse.code)

@@ -1,6 +1,7 @@
 """Every screen in a real browser: axe finds nothing, no word is cut off, and nothing runs out of a small phone's width.
 
-The screens stand on a stage of made-up cases (backend/web/tests/stage.tsx). `PALLOR_SCREENSHOTS=DIR` keeps a picture of each.
+The screens stand on a stage of made-up cases (backend/web/tests/stage.tsx). `PALLOR_SCREENSHOTS=DIR` keeps a picture of
+each.
 """
 
 import os
@@ -19,6 +20,7 @@ from tests.support.chromium import chromium
 
 WEB = Path(__file__).parents[2] / "backend" / "web"
 LOOKS = ((360, 640, "light"), (412, 915, "dark"))
+CASES = ("plain", "critical", "retake", "waiting", "low", "unclear")
 SCREENS = {
     "enrol": "?as=enrol",
     "wiped": "?as=wiped",
@@ -26,7 +28,7 @@ SCREENS = {
     "home": "",
     "home-locked": "?as=locked",
     **{f"new-{step}": f"?step={step}#/new/d-1" for step in ("consent", "person", "signs", "photo", "end")},
-    **{f"case-{name}": f"#/case/c-{n}" for n, name in enumerate(("plain", "critical", "retake", "waiting", "low", "unclear"), 1)},
+    **{f"case-{name}": f"#/case/c-{n}" for n, name in enumerate(CASES, 1)},
     "amend": "#/amend/c-1",
     "slip": "#/slip/c-2",
     "queue": "#/queue",
