@@ -55,7 +55,6 @@ class Look:
 
     passed: bool
     hints: tuple[str, ...]
-    milliseconds: float
     found: bool
     overlap: float
 
@@ -130,7 +129,6 @@ def through_the_camera(phone: Path, eyes: Iterable[Photo]) -> Figures:
         "before_sending": agreement(server, [seen.passed for seen in looks]),
         "live_hints": agreement(server, [not seen.hints for seen in looks]),
         "hints_where_the_server_passes": dict(Counter(hint for seen in passed for hint in seen.hints)),
-        "milliseconds_of_a_glance": round(float(np.median([seen.milliseconds for seen in looks])), 1),
         "lid_seen": share([seen.found for seen in looks]),
         "overlap_where_the_server_passes": {
             "median": round(float(np.median(overlaps)), 3),
@@ -156,7 +154,6 @@ def looked(phone: Path, eyes: Iterable[Photo]) -> Iterator[tuple[Look, Photo]]:
         seen = Look(
             passed=not answer["verdict"]["reasons"],
             hints=tuple(answer["hints"]),
-            milliseconds=answer["milliseconds"],
             found=answer["found"],
             overlap=answer["overlap"],
         )

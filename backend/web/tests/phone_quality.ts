@@ -21,15 +21,13 @@ for (const picture of pictures(readFileSync(0))) {
 }
 
 function lookAt(frame: Raster): void {
-  const before = performance.now();
   const { hints } = glance(frame);
-  const milliseconds = performance.now() - before;
   const found = findIn(frame);
   const crescent = proposed(frame, found);
   const region = regionOf(frame, crescent);
   const { width, height } = region;
   const overlap = overlapOf(maskIn(crescent, { x: 0, y: 0, ...frame }), maskOf(frame));
-  say({ verdict: judge(region), hints, milliseconds, found: seen(found), overlap, width, height });
+  say({ verdict: judge(region), hints, found: seen(found), overlap, width, height });
   send(region.data);
 }
 
