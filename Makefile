@@ -10,19 +10,25 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 EXTRAS := sync worker backend onebox trainer
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test gpu sure format lint types contracts lock extras clean
+.PHONY: help demo up test web gpu sure format lint types contracts lock extras clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.onebox  ## the whole loop on this machine; ARGS="--photos DIR --limit 100 --exit"
+	@$(BIN)/python -m deploy.web || true
 	@$(BIN)/pallor demo $(ARGS)
 
 up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--data DIR"
+	@$(BIN)/python -m deploy.web || true
 	@$(BIN)/pallor up $(ARGS)
 
 test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
+	@$(BIN)/python -m deploy.web || true
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+web: $(VENV)/.test  ## build the phone's app (backend/web/dist), which demo, up and test do by themselves
+	@$(BIN)/python -m deploy.web
 
 gpu: $(VENV)/.test  ## what only an NVIDIA GPU can show: build, self-test, parity, latency
 	@$(BIN)/python -m pytest -m gpu -s tests/gpu $(ARGS)

@@ -19,7 +19,7 @@ from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.metrics import BackendMetrics, serving_metrics
-from backend.office import devices, people, prospect, releases, rollouts, trail
+from backend.office import devices, people, prospect, releases, rollouts, sealing, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
 from backend.services.ask_challenger import ask_challenger
@@ -101,7 +101,8 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     with serving_metrics(settings.metrics_bind, metrics) if settings.metrics_bind else nullcontext():
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-            settings.label_table, partial(nothing_queued, _celery(settings)), _signing(settings, parts),
+            settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
+            settings.put_aside_days, _signing(settings, parts),
         )  # fmt: skip
     return 0
 
@@ -134,13 +135,14 @@ def _parser() -> argparse.ArgumentParser:
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
     command("sweep", _sweep, "send again what waits, write labels, take away what was erased, serve metrics", Settings)
-    for part in (people, devices, releases, prospect, rollouts, trail):
+    for part in (people, devices, sealing, releases, prospect, rollouts, trail):
         part.add_commands(command)
     return parser
 
 
 _WHO_NEEDS_WHAT = (
-    "migrate, serve, consume and sweep need all of it; the others the database alone, enrol-code also PALLOR_PUBLIC_URL"
+    "migrate, serve, consume and sweep need all of it; the others the database alone, enrol-code also "
+    "PALLOR_PUBLIC_URL, sealing-key-rotate also PALLOR_SEALING_PASSPHRASE"
 )
 
 if __name__ == "__main__":

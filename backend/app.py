@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
+from backend.api.after import after_api
 from backend.api.doors import doors_api, oidc_api
 from backend.api.explain import explain_api
 from backend.api.field import field_api
@@ -23,10 +24,13 @@ from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
 from backend.api.prospect import prospect_api
+from backend.api.put_aside import put_aside_api
 from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
+from backend.api.sealed import sealed_api
 from backend.api.training import training_api
+from backend.api.web import BUILT, serve_web
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, case_in_request, not_valid, strict_json
 from backend.services.whereabouts import check_within
@@ -35,7 +39,7 @@ from pallor.errors import Refused
 
 log = logging.getLogger(__name__)
 
-_PUBLIC = ("openapi", "swagger", "page", "enrol")  # the API document and the page hold no data
+_PUBLIC = ("openapi", "swagger", "page", "enrol", "web")  # the API document, the pages and the app hold no data
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LARGE_JSON_BYTES = 16 * 1024 * 1024  # the groups of two hundred thousand photos
 _CHANGING = ("PUT", "POST", "PATCH", "DELETE")
@@ -54,7 +58,8 @@ class BodyTypeRefused(Refused):
 
 
 def create_app(parts: Parts) -> Flask:
-    """The API under ``/api/v1``, its document at ``/api/v1/openapi.json`` and a page at ``/``.
+    """The API under ``/api/v1``, its document at ``/api/v1/openapi.json``, and at ``/`` the phone's app, or a page that
+    says how it is built.
 
     Raises:
         RouteWithoutRule: a route does not declare who may use it.
@@ -75,11 +80,12 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        prospect_api, doors_api, oidc_api, health_api,
+        prospect_api, sealed_api, put_aside_api, after_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
-    for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
-        app.add_url_rule(path, name, partial(_page, f"{name}.html"))
+    if not serve_web(app, parts.settings.web_folder or BUILT):
+        for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
+            app.add_url_rule(path, name, partial(_page, f"{name}.html"))
     app.add_url_rule("/tuf/<path:place>", "repository", serve_repository(parts))
     if parts.settings.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.settings.proxies)  # type: ignore[method-assign]
@@ -141,7 +147,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             g.caller = g.ask_again()
         if rule.reach is Reach.PATH:
             check_within(parts.database, path, g.caller.sites)
-        if request.method in _WITH_BODY and "photo_id" not in path and rule.takes:
+        if request.method in _WITH_BODY and rule.takes and not rule.pieces:
             began = time.perf_counter()
             _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES, rule.takes)
             if rule.roles and time.perf_counter() - began > _LONG_SECONDS:
@@ -149,7 +155,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.status_code >= HTTPStatus.BAD_REQUEST and "caller" in g:
             _drain()

@@ -119,6 +119,13 @@ def _told(stock: Stock) -> list[GaugeMetricFamily]:
             ("release", "flavour", "state"),
             stock.workers,
         ),
+        _family(
+            "pallor_alerts",
+            "Haemoglobin below 70 g/L that stands, by whether somebody has acknowledged it; escalated: nobody, in time",
+            ("state",),
+            stock.alerts,
+        ),
+        GaugeMetricFamily("pallor_put_aside", "What phones sealed, was refused and waits for a look", stock.put_aside),
         _family("pallor_unsent", "What the sweeper has yet to do, by kind", ("kind",), stock.unsent),
     ]
 

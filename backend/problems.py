@@ -31,6 +31,8 @@ from backend.services.decide_report import CaseDisagrees, ReportSettled
 from backend.services.draw_heat_map import ReleaseNotHere
 from backend.services.erase import SubjectUnknown
 from backend.services.export_snapshot import NothingEligible
+from backend.services.keep_pieces import OffsetMismatch
+from backend.services.look_after_put_aside import NotPutAside
 from backend.services.manage_devices import DeviceNotFound, FingerprintDiffers, StateFinal
 from backend.services.manage_people import LastAdministrator, NameTaken, PersonNotFound, RoleFixed
 from backend.services.manage_sites import SiteTaken
@@ -44,7 +46,7 @@ from backend.services.move_rollout import (
     StepBackward,
 )
 from backend.services.receive_node_report import ReportOld
-from backend.services.receive_photo import OffsetMismatch
+from backend.services.receive_sealed import SealedTooLarge, SealedTypeMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
 from backend.services.register_release import ReleaseIdTaken
 from backend.services.retract_result import RetractedAlready, TakeBackOver
@@ -76,6 +78,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     DeviceStolen: HTTPStatus.FORBIDDEN,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     CaseErased: HTTPStatus.GONE,
+    NotPutAside: HTTPStatus.CONFLICT,
     PasswordWrong: HTTPStatus.UNAUTHORIZED,
     SecondFactorCodeNeeded: HTTPStatus.UNAUTHORIZED,
     TokenReplaced: HTTPStatus.UNAUTHORIZED,
@@ -126,6 +129,8 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RepositoryMissing: HTTPStatus.CONFLICT,
     ReportUnreadable: HTTPStatus.UNPROCESSABLE_ENTITY,
     PhotoTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SealedTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SealedTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoFormatUnknown: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     PhotoTypeMismatch: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     Refused: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -168,40 +173,51 @@ class Problem(BaseModel):
     faults: list[Fault] = []
 
 
-def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Response:
+def problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault] | None = None) -> Problem:
+    """A problem with its stable name."""
+    return Problem(
+        type=f"urn:pallor:problem:{code}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        faults=faults or [],
+    )
+
+
+def told(body: Problem) -> Response:
     """A problem as a response."""
-    return _response(_problem(status, code, detail, faults or []))
+    status = HTTPStatus(body.status)
+    response = Response(body.model_dump_json(), status, content_type="application/problem+json")
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
 
 
 def not_valid(error: ValidationError) -> Response:
     """What pydantic found wrong with a request, at once."""
-    return _response(problem_of(error))
+    return told(problem_of(error))
 
 
 def problem_of(error: PallorError | ValidationError) -> Problem:
-    """What is wrong, as it goes over the wire."""
-    if isinstance(error, ValidationError):
-        faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
-        detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
-    status, faults = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), []
+    """An error as the problem that is told of it."""
+    return _invalid(error) if isinstance(error, ValidationError) else _said_no(error)
+
+
+def _said_no(error: PallorError) -> Problem:
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    faults = []
     if isinstance(error, Refused):
         faults = [Fault(field=error.field, value=error.value, reason=error.reason, remedy=error.remedy)]
-    return _problem(status, error.code(), str(error), faults)
+    return problem(status, error.code(), str(error), faults)
 
 
-def _problem(status: HTTPStatus, code: str, detail: str, faults: list[Fault]) -> Problem:
-    kind = f"urn:pallor:problem:{code}"
-    return Problem(type=kind, title=status.phrase, status=status, detail=detail, code=code, faults=faults)
-
-
-def _response(body: Problem) -> Response:
-    response = Response(body.model_dump_json(), body.status, content_type="application/problem+json")
-    if body.status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if body.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    return response
+def _invalid(error: ValidationError) -> Problem:
+    faults = [_fault(dict(e)) for e in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]]
+    detail = "; ".join(f"{f.field}: {f.reason}" for f in faults)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request-not-valid", shortened(detail, 400), faults)
 
 
 def answer_with_problems(app: Flask) -> None:
@@ -210,9 +226,9 @@ def answer_with_problems(app: Flask) -> None:
     @app.errorhandler(PallorError)
     def _ours(error: PallorError) -> Response:
         if not isinstance(error, Refused):
-            told = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
-            log.warning("not answered", extra=told)
-        response = _response(problem_of(error))
+            extra = {"code": error.code(), "fault": str(error), "case_id": case_in_request()}
+            log.warning("not answered", extra=extra)
+        response = told(_said_no(error))
         if isinstance(error, OffsetMismatch):
             response.headers["Upload-Offset"] = str(error.expected)
         if isinstance(error, TooManyAttempts):
@@ -224,7 +240,8 @@ def answer_with_problems(app: Flask) -> None:
         if error.response is not None:  # already an answer: what `not_valid` made
             return cast(Response, error.response)
         status = HTTPStatus(error.code or 500)
-        response = problem(status, status.phrase.lower().replace(" ", "-"), error.description or status.phrase)
+        code = status.phrase.lower().replace(" ", "-")
+        response = told(problem(status, code, error.description or status.phrase))
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         return response
@@ -232,9 +249,8 @@ def answer_with_problems(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _ours_to_mend(error: Exception) -> Response:
         log.error("a fault of the server", exc_info=error, extra={"case_id": case_in_request()})
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", "This is our fault; it has been noted. Try again."
-        )
+        words = "This is our fault; it has been noted. Try again."
+        return told(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "server-fault", words))
 
 
 def case_in_request() -> str | None:

@@ -9,6 +9,9 @@ from gunicorn.glogging import Logger
 
 # A phone on 2G may need minutes for one photo. Threads are patient; the timeout only ends a process that hangs.
 _TIMEOUT_SECONDS = 120
+# A browser repeats a whole body in silence when a connection that it kept dies under it: on a bad line photos would
+# travel twice. So what is sealed comes on connections that are not kept.
+_NOT_KEPT = "/api/v1/sealed/"
 
 
 def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) -> None:
@@ -27,8 +30,14 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
             "loglevel": "error",  # its warnings repeat malformed requests word by word, tokens and names in them
             "control_socket_disable": True,
             "logger_class": _JsonLog,
+            "pre_request": _end_after,
         },
     ).run()
+
+
+def _end_after(_worker: Any, request: Any) -> None:
+    if request.path.startswith(_NOT_KEPT):
+        request.force_close()
 
 
 class _JsonLog(Logger):  # type: ignore[misc]

@@ -64,7 +64,18 @@ class StoreSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OfficeSettings, StoreSettings):
+class SealingSettings(DatabaseSettings):
+    """What it takes beside the database to make a key that phones seal to, and to open what they sealed."""
+
+    sealing_passphrase: str | None = setting(
+        "PALLOR_SEALING_PASSPHRASE", text,
+        "What sealing keys are encrypted with in the database; whoever loses it loses what phones have not sent yet",
+        default=None, secret=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(OfficeSettings, StoreSettings, SealingSettings):
     """Shared by ``serve``, ``consume`` and ``sweep``."""
 
     keys: Path | None = setting(
@@ -83,6 +94,10 @@ class Settings(OfficeSettings, StoreSettings):
     shelf: Path | None = setting(
         "PALLOR_SHELF", path, "The release shelf this machine shares with its worker", default=None
     )
+    web_folder: Path | None = setting(
+        "PALLOR_WEB_FOLDER", path, "The phone's app as it was built; default: backend/web/dist, which `make web` makes",
+        default=None,
+    )  # fmt: skip
     proxies: int = setting(
         "PALLOR_PROXIES", whole(0, 5), "Proxies in front whose X-Forwarded-For is to be believed", default=0
     )
@@ -129,6 +144,14 @@ class Settings(OfficeSettings, StoreSettings):
         "A photo without an answer is sent to the workers again after this",
         default=90.0,
     )
+    put_aside_days: int = setting(
+        "PALLOR_PUT_ASIDE_DAYS", whole(1, 3650),
+        "What phones sealed and was refused is kept for an administrator so many days", default=90,
+    )  # fmt: skip
+    alert_hours: float = setting(
+        "PALLOR_ALERT_HOURS", number(0.001, 24 * 365),
+        "A haemoglobin below 70 g/L that nobody has acknowledged for so long is escalated", default=24.0,
+    )  # fmt: skip
     ready_seconds: float = setting(
         "PALLOR_READY_SECONDS", number(1), "A worker whose last report is older is not counted on", default=90.0
     )

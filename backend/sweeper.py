@@ -11,12 +11,15 @@ from sqlalchemy import or_, select, update
 from backend.db.engine import Database
 from backend.db.tables import cases, labels, photos
 from backend.queue import Send
+from backend.services.acknowledge_alert import escalate_alerts
 from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
 from backend.services.judge_rollouts import judge_rollouts
+from backend.services.look_after_put_aside import discard_old
 from backend.services.receive_photo import discard_stale_uploads
 from backend.services.receive_report import Laboratory
+from backend.services.receive_sealed import discard_stale_sealed
 from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
@@ -46,6 +49,7 @@ class Swept:
     objects_taken_away: int = 0
     erasures_finished: int = 0
     lab_reports_settled: int = 0
+    alerts_escalated: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,12 @@ class Kept:
     uploads_discarded: int
     cases_erased: int
     lab_reports_let_go: int
+    put_aside_discarded: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
-          nothing_queued: Callable[[], bool] = lambda: True, label_table: str = DEFAULT_TABLE) -> Swept:  # fmt: skip
+          nothing_queued: Callable[[], bool] = lambda: True, label_table: str = DEFAULT_TABLE,
+          alert_hours: float = 24.0) -> Swept:  # fmt: skip
     """One round; ``nothing_queued``: whether every message that was sent has been worked off."""
     return Swept(
         lab_reports_settled=settle_waiting(Laboratory(database, clock, label_table)),
@@ -77,15 +83,18 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
         erasures_finished=0
         if store.discard_unfinished(_STALE_FILE)
         else finish_erasures(database, clock, nothing_queued),
+        alerts_escalated=escalate_alerts(database, clock, alert_hours),
     )
 
 
-def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
+def keep_house(database: Database, clock: Clock, label_table: str, put_aside_days: int = 90) -> Kept:
     """What is due now and then: what is too old goes, and SQLite's log of changes is emptied."""
+    stale = clock.now() - _STALE_UPLOAD
     kept = Kept(
-        uploads_discarded=discard_stale_uploads(database, clock, clock.now() - _STALE_UPLOAD),
+        uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
         lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
+        put_aside_discarded=discard_old(database, clock, put_aside_days),
     )
     database.checkpoint()
     return kept
@@ -93,16 +102,17 @@ def keep_house(database: Database, clock: Clock, label_table: str) -> Kept:
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
-                nothing_queued: Callable[[], bool], signing: Signing | None = None) -> None:  # fmt: skip
+                nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int,
+                signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
     looked_at: datetime | None = None
     while not stop.wait(pause_seconds):
         try:
             if kept_at is None or not timedelta() <= clock.now() - kept_at < _HOUSEKEEPING:
-                _tell(keep_house(database, clock, label_table))
+                _tell(keep_house(database, clock, label_table, put_aside_days))
                 kept_at = clock.now()
-            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table))
+            _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table, alert_hours))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
         if signing is not None:

@@ -28,8 +28,9 @@ from trainer.evidence import Evidence, side_evidence
 from trainer.figures import MODEL, TEST_SIDE
 from trainer.folds import FoldLogits, Job, Task, judge_all
 from trainer.gate import judge_candidate
-from trainer.inputs import add_processes, plain_base
+from trainer.inputs import plain_base
 from trainer.model import Base
+from trainer.options import add_processes
 from trainer.progress import bars_on
 from trainer.recipe import Recipe, read_recipe
 from trainer.report.plots import curve_plot

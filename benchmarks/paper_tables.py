@@ -28,7 +28,8 @@ from trainer.cross_validate import cross_validate
 from trainer.data.photos import Photos
 from trainer.evidence import Evidence
 from trainer.figures import figures_of
-from trainer.inputs import add_options, groups_of, load_photos, open_source, plain_base
+from trainer.inputs import groups_of, load_photos, open_source, plain_base
+from trainer.options import add_options
 from trainer.progress import Bars, bars_on
 from trainer.recipe import Recipe, read_recipe
 

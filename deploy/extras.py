@@ -22,7 +22,7 @@ COMPONENTS = {
     "worker": ("worker.__main__", ("flask", "sqlalchemy", "torch", "tuf")),
     "backend": ("backend.__main__", ("torch", "onnxruntime")),
     "onebox": ("pallor.__main__", ("torch",)),
-    "trainer": ("trainer.__main__", ("flask", "sqlalchemy", "celery")),
+    "trainer": ("trainer.commands", ("flask", "sqlalchemy", "celery")),
 }
 
 

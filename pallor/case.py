@@ -10,9 +10,9 @@ from pallor.clock import parse_utc, utc_text
 from pallor.consent import Consents
 from pallor.digest import digest_of
 from pallor.errors import Refused
-from pallor.subject import Pregnancy, Sex, Subject
+from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking, Subject
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+SUBJECT_CODE = "[A-Za-z0-9][A-Za-z0-9._-]{0,31}"  # with at least one digit
 MAX_REFUSED_PHOTOS = 3  # after as many refused photos nobody is asked for another: the person is referred
 
 
@@ -50,9 +50,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """The facts of one visit.
+    """The facts of one visit. ``sore_eye``: red or sore, which colours the conjunctiva by itself.
 
-    ``sore_eye``: red or sore, which colours the conjunctiva by itself. ``specimen_barcode``: of the tube filled.
+    ``specimen_barcode``: of the tube that went to the laboratory.
     """
 
     id: str
@@ -68,18 +68,17 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         said = {"visited_at": utc_text(self.visited_at), "consent": self.consent.to_json()}
-        return {**asdict(self), **said, "danger_signs": list(self.danger_signs)}
+        subject = _without(asdict(self.subject), "pregnancy_weeks", "smoking", "altitude_source")
+        facts = {**asdict(self), **said, "subject": subject, "danger_signs": list(self.danger_signs)}
+        return _without(facts, "specimen_barcode")
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        subject = data["subject"]
         return cls(
             **{
                 **data,
                 "visited_at": parse_utc(data["visited_at"]),
-                "subject": Subject(
-                    **{**subject, "sex": Sex(subject["sex"]), "pregnancy": Pregnancy(subject["pregnancy"])}
-                ),
+                "subject": _subject(data["subject"]),
                 "consent": Consents.from_json(data["consent"]),
                 "danger_signs": tuple(DangerSign(sign) for sign in data["danger_signs"]),
             }
@@ -87,10 +86,18 @@ class Case:
 
     def digest(self) -> str:
         """Two submissions of one case are the same when this is."""
-        said = self.to_json()
-        if self.specimen_barcode is None:
-            del said["specimen_barcode"]  # what was sent before there were barcodes is still the same case
-        return digest_of(said)
+        return digest_of(self.to_json())
+
+
+def _without(facts: dict[str, Any], *later: str) -> dict[str, Any]:
+    """Facts without those that came to be asked later and are not known: what was recorded before keeps its digest."""
+    return {name: value for name, value in facts.items() if name not in later or value is not None}
+
+
+def _subject(data: dict[str, Any]) -> Subject:
+    kinds = {"sex": Sex, "pregnancy": Pregnancy, "smoking": Smoking, "altitude_source": AltitudeSource}
+    known = {name: kind(data[name]) for name, kind in kinds.items() if data.get(name) is not None}
+    return Subject(**{**data, **known})
 
 
 def check_subject_code(code: str) -> str:
@@ -99,7 +106,7 @@ def check_subject_code(code: str) -> str:
     Raises:
         SubjectCodeUnfit: other than letters, digits, ``.``, ``_`` and ``-``, or plainly a name.
     """
-    if not _CODE.fullmatch(code) or not any(c.isdigit() for c in code):
+    if not re.fullmatch(SUBJECT_CODE, code) or not any(c.isdigit() for c in code):
         raise SubjectCodeUnfit(
             "not a subject code",
             field="subject_code", value="(not repeated: it may be a name)",
@@ -120,6 +127,8 @@ def amended(case: Case, changes: dict[str, Any]) -> Case:
     """
     old = case.to_json()
     subject = {**old["subject"], **changes.get("subject", {})}
+    if subject["altitude_m"] is None:
+        subject["altitude_source"] = None
     new = replace(Case.from_json({**old, **changes, "subject": subject}), id=case.id)
     if new == case:
         raise AmendmentEmpty(

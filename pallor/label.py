@@ -4,7 +4,8 @@ No criterion is an answer of its own: it is never "normal".
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -14,7 +15,7 @@ from typing import Any
 
 from pallor.errors import Refused
 from pallor.lab import Hb
-from pallor.subject import Pregnancy, Sex, Subject
+from pallor.subject import Pregnancy, Sex, Subject, SubjectImplausible
 
 TABLES = ("who-2011", "who-2024")
 DEFAULT_TABLE = "who-2024"
@@ -73,6 +74,15 @@ def label_of(hb: Hb, subject: Subject, table: str = DEFAULT_TABLE) -> Label:
     return Label(table, None, None, adjusted, known_altitude, why_not)
 
 
+def can_be(severity: Severity, hb: Hb, subject: Subject, table: str) -> bool:
+    """Whether some pregnancy and trimester, which nobody may have said, give this severity; ``hb`` after altitude.
+
+    Raises:
+        LabelTableUnknown: no such table.
+    """
+    return any(label_of(hb, asked, table).severity is severity for asked in _perhaps_pregnant(subject))
+
+
 def table_source(table: str) -> str:
     """Where a table's numbers come from; raises ``LabelTableUnknown``."""
     return str(_table(table)["source"])
@@ -123,6 +133,13 @@ def _group(rules: Mapping[str, Any], subject: Subject) -> tuple[Mapping[str, Any
         if subject.sex is Sex.FEMALE and subject.pregnancy is Pregnancy.UNKNOWN and subject.age_months < 50 * 12:
             return None, "pregnancy not asked"
     return rows[0], None
+
+
+def _perhaps_pregnant(subject: Subject) -> Iterator[Subject]:
+    yield Subject(subject.age_months, subject.sex)
+    for trimester in (1, 2, 3):
+        with suppress(SubjectImplausible):
+            yield Subject(subject.age_months, subject.sex, Pregnancy.YES, trimester)
 
 
 def _in_months(age: int, months: list[int]) -> bool:

@@ -15,8 +15,14 @@ from typing import Any, Self
 
 from pallor.clock import parse_utc
 from pallor.digest import canonical_json, hex_of, sha256_of
-from pallor.errors import Untrusted
+from pallor.errors import Refused, Untrusted, shortened
+from pallor.lab import MAX_G_PER_L, Hb
+from pallor.label import Severity, can_be
 from pallor.store.port import ObjectMissing, ObjectStore
+from pallor.subject import Sex, Subject
+
+# Each line holds digests and ids that nothing can pack: what unpacks to more than this is made to fill a memory.
+_MOST_TIMES = 100
 
 
 class SnapshotMissing(ObjectMissing):
@@ -65,9 +71,11 @@ class LabelledPhoto:
         hex_of(data["photo"])
         if data["captured_at"]:
             parse_utc(data["captured_at"])
-        if data["world"] not in ("real", "synthetic") or not _is_number(data["hb_g_per_l"]):
-            raise ValueError("a line names a world or a haemoglobin that cannot be")
-        return cls(**data)
+        if data["world"] not in ("real", "synthetic"):
+            raise ValueError("a line names a world that cannot be")
+        line = cls(**data)
+        _check_label(line)
+        return line
 
 
 def digest_of_snapshot(lines: Iterable[LabelledPhoto]) -> str:
@@ -90,7 +98,7 @@ def read_snapshot(store: ObjectStore, digest: str) -> tuple[LabelledPhoto, ...]:
         SnapshotMissing, SnapshotBroken
     """
     try:
-        text = gzip.decompress(store.get(snapshot_key(digest)))
+        text = _unpacked(store.get(snapshot_key(digest)))
         if sha256_of(text) != digest:
             raise ValueError("its bytes have another digest")
         return tuple(LabelledPhoto.from_json(json.loads(line)) for line in text.splitlines())
@@ -112,8 +120,24 @@ def _spelled(lines: Iterable[LabelledPhoto]) -> bytes:
     return b"".join(sorted(canonical_json(asdict(line)) + b"\n" for line in lines))
 
 
-def _is_number(text: str) -> bool:
+def _unpacked(data: bytes) -> bytes:
+    """What ``write_snapshot`` packed; raises ``ValueError`` or ``zlib.error``."""
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # of gzip
+    text = unpacking.decompress(data, _MOST_TIMES * len(data) + 1)
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("it is cut short, goes on behind its end, or unpacks to more than its lines can be")
+    return text
+
+
+def _check_label(line: LabelledPhoto) -> None:
+    """Raise ``ValueError`` for a person or a label that cannot be: nobody has checked what another program wrote."""
     try:
-        return Decimal(text).is_finite()
-    except InvalidOperation:
-        return False
+        value = Decimal(line.hb_g_per_l)
+        hb, subject = Hb(line.hb_g_per_l, "g/L", value), Subject(line.age_months, Sex(line.sex))
+        severity = Severity(line.severity)
+        if not (value.is_finite() and 0 < value <= MAX_G_PER_L):
+            raise ValueError("nobody has this haemoglobin")
+        if line.anaemic is not (severity is not Severity.NONE) or not can_be(severity, hb, subject, line.label_table):
+            raise ValueError("the label does not follow from haemoglobin, age and sex")
+    except (Refused, InvalidOperation, ValueError) as error:
+        raise ValueError(f"case {shortened(line.case_id)}: {error}") from error

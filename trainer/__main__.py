@@ -4,28 +4,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-try:
-    import torch
-except ModuleNotFoundError:
-    sys.exit("pallor-trainer: torch is not installed here. `make test` brings it, or: pip install -r lock/trainer.txt")
 from rich.console import Console
 from rich.markup import escape
 
-from pallor.clock import SystemClock
 from pallor.errors import PallorError
-from pallor.store import open_store
-from trainer.cross_validate import cross_validate
-from trainer.data.group_report import group_photos, photos_in
-from trainer.engines import FAMILIES, build_engines
-from trainer.figures import figures_of
-from trainer.inputs import add_making, add_options, add_processes, add_source, import_folder, read_inputs
-from trainer.progress import Bars, bars_on
-from trainer.rounds import go_round
-from trainer.steps import write_json
+from pallor.settings import whole
+from trainer.engines import FAMILIES
+from trainer.options import add_making, add_options, add_processes, add_source, argument, server
+from trainer.progress import bars_on
 
 _ENGINES = """\
 Build plans for NVIDIA GPUs ahead of time with TensorRT-RTX (pip install tensorrt-rtx-cu13), and write the release once
@@ -62,86 +51,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 when done, 2 when it was refused, 3 when the gate refused the candidate."""
     args = _parser().parse_args(argv)
     console = Console(stderr=True)
-    torch.set_num_threads(1)  # more stall each other on a busy machine, and would change the sums
-    commands: Mapping[str, Callable[[argparse.Namespace, Bars, Console], Mapping[str, Any]]] = {
-        "cycle": cycle,
-        "groups": groups,
-        "evaluate": evaluate,
-        "import": import_data,
-        "engines": engines,
-    }
     try:
-        said = commands[args.command](args, bars_on(console), console)
+        from trainer.commands import command_of  # torch takes seconds, which --help and a slip of the pen need not wait
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        sys.exit("pallor-trainer: torch is not installed. `make test` brings it, or: pip install -r lock/trainer.txt")
+    try:
+        said = command_of(args.command)(args, bars_on(console), console)
     except PallorError as error:
         console.print(f"[red]{error.code()}[/red] {escape(str(error))}", highlight=False)
+        for note in getattr(error, "__notes__", ()):
+            console.print(escape(note), highlight=False)
+        return 2
+    except OSError as error:
+        console.print(f"[red]file-unusable[/red] {escape(_told(error))}", highlight=False)
         return 2
     print(json.dumps({"figures": said}))
     return 3 if said.get("gate_passed") is False else 0
 
 
-def cycle(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
-    """``trainer.rounds.go_round``, told to people."""
-    ended = go_round(args, SystemClock(), bars)
-    if ended.outcome is None:
-        console.print(escape(ended.said), highlight=False)
-        return {"due": False}
-    outcome = ended.outcome
-    console.print(f"{outcome.manifest.release_id} in {outcome.candidate}", highlight=False, soft_wrap=True)
-    console.print(f"read {outcome.report}, and mistakes.html beside it", highlight=False, soft_wrap=True)
-    for refusal in outcome.refusals:
-        console.print(f"[red]{refusal.reason}[/red] {escape(refusal.said)}", highlight=False, soft_wrap=True)
-    console.print("the gate refuses it" if outcome.refusals else "the gate lets it pass", highlight=False)
-    return {
-        "due": True,
-        "release_id": outcome.manifest.release_id,
-        "manifest": outcome.manifest.digest(),
-        "gate_passed": not outcome.refusals,
-        "gate_refusals": [refusal.reason for refusal in outcome.refusals],
-    }
-
-
-def groups(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
-    """``trainer.data.group_report.group_photos`` of a folder; the figures of each level."""
-    report = group_photos(*photos_in(args.photos), args.out, processes=args.processes, bars=bars)
-    for image_id, problem in report["unreadable"].items():
-        console.print(f"[yellow]not read[/yellow] {escape(image_id)}: {escape(problem)}", highlight=False)
-    console.print(
-        f"look at {args.out / 'contact_sheet.png'} and {args.out / 'groups.md'}", highlight=False, soft_wrap=True
-    )
-    return {level: figures | {"sizes": figures["sizes"][:10]} for level, figures in report["levels"].items()}
-
-
-def evaluate(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
-    """Cross-validate by the protocols that the recipe has seeds for."""
-    inputs = read_inputs(args, bars)
-    evidence = cross_validate(inputs.photos, inputs.base, inputs.recipe, args.run, args.processes, bars)
-    write_json(args.run / "evidence.json", evidence)
-    console.print(f"evidence in {args.run / 'evidence.json'}", highlight=False, soft_wrap=True)
-    return figures_of(evidence)
-
-
-def import_data(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
-    """Freeze the public data set."""
-    digest = import_folder(args.folder, open_store(args.store), bars)
-    console.print(f"snapshot {digest}", highlight=False, soft_wrap=True)
-    return {"snapshot": digest}
-
-
-def engines(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str, Any]:
-    """``trainer.engines.build_engines``, told to people."""
-    built = build_engines(
-        args.release, args.out,
-        families=args.families, precisions=args.precisions, release_id=args.release_id, bars=bars,
-    )  # fmt: skip
-    console.print(f"{built.manifest.release_id} in {args.out}", highlight=False, soft_wrap=True)
-    sizes = {file.path: file.bytes for file in built.manifest.files}
-    return {
-        "release_id": built.manifest.release_id,
-        "manifest": built.manifest.digest(),
-        "engines": {
-            path: {"bytes": sizes[path], "seconds": round(seconds, 2)} for path, seconds in built.seconds.items()
-        },
-    }
+def _told(error: OSError) -> str:
+    """Of a folder where a file should be, no rights, a full disk: what no part has foreseen."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. Check the path, the rights to it and the room on its disk."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,12 +89,21 @@ def _parser() -> argparse.ArgumentParser:
     of_cycle = command("cycle", "make a candidate and judge it; goes on with an unfinished one")
     of_cycle.add_argument("--runs", type=Path, required=True, help="folder for runs, one folder each; keep it private")
     add_source(of_cycle)
-    of_cycle.add_argument("--api", help="server to ask for a snapshot and to post the candidate to, https://…")
+    of_cycle.add_argument(
+        "--api", type=argument(server), help="server to ask for a snapshot and to post the candidate to, https://…"
+    )
     add_making(of_cycle)
     of_cycle.add_argument("--champion", type=Path, help="folder of the release in use, to be held against")
     of_cycle.add_argument("--if-due", action="store_true", help="do nothing unless enough is new since the last run")
-    of_cycle.add_argument("--new-cases", type=int, default=100, help="so many are enough (default: 100)")
-    of_cycle.add_argument("--days", type=int, default=30, help="after so many, one is enough (default: 30)")
+    of_cycle.add_argument(
+        "--new-cases",
+        type=argument(whole(1)),
+        default=100,
+        help="so many are enough, the first time too (default: 100)",
+    )
+    of_cycle.add_argument(
+        "--days", type=argument(whole(0, 3650)), default=30, help="after so many, one is enough (default: 30)"
+    )
 
     of_groups = command("groups", "find the photos that show the same photograph")
     of_groups.add_argument("--photos", type=Path, required=True, help="folder of photos, in CP-AnemiC's layout or any")

@@ -5,8 +5,8 @@ other photos, another recipe or another seed is not there for whoever asks.
 """
 
 import hashlib
+import io
 import math
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pallor.digest import digest_of
-from pallor.durable import sync_folder
+from pallor.durable import write_whole
 from trainer.data.photos import Photos
 from trainer.data.split import Fold
 from trainer.model import Base
@@ -84,24 +84,25 @@ class Checkpoint:
         self._key = key
 
     def read(self) -> State | None:
-        """The last state kept, of this very work."""
+        """The last state kept, of this very work; what cannot be read is done again."""
         if self._path is None or not self._path.is_file():
             return None
-        kept = torch.load(self._path, map_location="cpu", weights_only=True)
-        return State(**kept["state"]) if kept["key"] == self._key else None
+        try:
+            kept = torch.load(self._path, map_location="cpu", weights_only=True)
+            return State(**kept["state"]) if kept["key"] == self._key else None
+        except OSError:
+            raise
+        except Exception:  # bytes that torch has not written may make it raise anything
+            return None
 
     def write(self, state: State) -> None:
         """Keep a state instead of the last one."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self._path.with_suffix(".part")
-        with staged.open("wb") as file:
-            torch.save({"key": self._key, "state": vars(state)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(self._path)
-        sync_folder(self._path.parent)
+        whole = io.BytesIO()  # written by torch itself, a full disk would be an error without a name
+        torch.save({"key": self._key, "state": vars(state)}, whole)
+        write_whole(self._path, whole.getvalue())
 
 
 def key_of(photos: Photos, fold: Fold, base: Base, recipe: Recipe, seed: int) -> str:

@@ -6,7 +6,6 @@ teacher is patient and consistent").
 
 from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -113,7 +112,7 @@ def _from_file(network: str, path: Path) -> Base:
         mean, std = scale_of(header)
         base = Base(f"{network} {path.name} {sha256_of_file(path)}", credit_of(header), mean, std, weights)
         Teacher(base, network)
-    except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise InitUnreadable(
             f"no {network} to start a teacher from: {shortened(error)}",
             field="teacher-init",

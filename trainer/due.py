@@ -26,13 +26,15 @@ def is_due(
 
     Args:
         cases: that may be learned from now.
-        learned_from: cases of the last run's snapshot; None when there was no run.
+        learned_from: cases of the last run's snapshot; None when there was no run, and then as many as are new later
+            on must be there at all.
         made_at: when that run was begun.
         new_cases: as many new or lost cases make it due at once.
         days: after so many, one changed case is enough.
     """
     if learned_from is None or made_at is None:
-        return Due(True, "nothing was made here before")
+        said = f"{len(cases)} cases, and nothing was made here before"
+        return Due(len(cases) >= new_cases, f"{said}; {new_cases} are enough")
     changed = len(cases ^ learned_from)
     said = f"{changed} cases came or went since {made_at:%Y-%m-%d}"
     if changed >= new_cases:

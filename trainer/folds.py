@@ -1,10 +1,9 @@
 """Every fine-tuning that an evaluation needs; each finished one is kept, so that a killed run goes on."""
 
-import multiprocessing
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from trainer.data.photos import Photos
 from trainer.data.split import PROTOCOLS, Fold
 from trainer.finetune import finetune, logits_of
 from trainer.model import Base
+from trainer.pool import pool_of
 from trainer.recipe import Recipe
 from trainer.steps import read_json, write_json
 
@@ -90,7 +90,7 @@ def judge(job: Job, task: Task) -> FoldLogits:
     stem = f"{_NOT_IN_A_NAME.sub('_', job.name)}-{hex_of(key)[:12]}"
     folder = task.run / "folds"
     kept, unfinished = folder / f"{stem}.json", folder / stem
-    if kept.is_file() and (known := read_json(kept))["key"] == key:
+    if kept.is_file() and (known := read_json(kept, dict)).get("key") == key:
         return FoldLogits(np.array(known["calibration"], float), np.array(known["test"], float))
     folder.mkdir(parents=True, exist_ok=True)
     screen = finetune(photos, fold, task.base, task.recipe, job.seed, keep=unfinished)
@@ -124,13 +124,9 @@ def _as_they_end(jobs: Sequence[Job], task: Task, processes: int) -> Iterator[tu
     if processes == 1:
         yield from ((at, judge(job, task)) for at, job in enumerate(jobs))
         return
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process that has run torch may hang
-    with ProcessPoolExecutor(processes, spawn, initializer=_begin, initargs=(task,)) as pool:
+    with pool_of(processes, _begin, task) as pool:
         waiting = {pool.submit(_judge_here, job): at for at, job in enumerate(jobs)}
-        try:
-            yield from ((waiting[one], one.result()) for one in as_completed(waiting))
-        finally:
-            pool.shutdown(cancel_futures=True)  # one that fails must not wait for all that could still be done
+        yield from ((waiting[one], one.result()) for one in as_completed(waiting))
 
 
 _task: Task  # of a worker process of the pool, set once by its initializer: photos are too large to send with each job

@@ -17,7 +17,7 @@ from trainer.recipe import Gate
 _CONTROLS = {CONSTANT: "a constant", TWIN_LOOK_UP: "the twin look-up"}
 # Where this many times the cases would not be enough, the model is the likelier reason, and a number would mislead.
 _MOST_TIMES = 10.0
-_SIDES = 5  # of all cases, one in five comes to lie on the test side
+_SIDES = 5  # of all photographs and people, one in five comes to lie on the test side
 
 Figure = Mapping[str, Any]
 Figures = Mapping[str, Figure]
@@ -87,6 +87,8 @@ class _Check:
     def refusal(self) -> GateRefusal:
         kind, how = ("lower", "below") if self.end == "low" else ("upper", "above")
         wanted = f"must be above {self.limit:.3f}" if self.strictly else f"must not be {how} {self.limit:.3f}"
+        if self.limit == inf:
+            wanted = "must be above that, which was not measured"
         return GateRefusal(self.reason, f"{self.what} is {_spelled(self.figure)}; its {kind} bound {wanted}.")
 
 
@@ -137,6 +139,7 @@ def _too_few(test: Mapping[str, int], limits: Gate, times: float) -> Iterator[Ga
         ("too-few-positives", "anaemic", test["anaemic_clusters"], limits.min_positives),
         ("too-few-negatives", "non-anaemic", test["other_clusters"], limits.min_negatives),
     )
+    everybody = sum(there for _, _, there, _ in kinds)
     for reason, words, there, least in kinds:
         needed = max(least, ceil(there * times))
         narrower = needed > least
@@ -145,8 +148,18 @@ def _too_few(test: Mapping[str, int], limits: Gate, times: float) -> Iterator[Ga
             yield GateRefusal(
                 reason,
                 f"The test side holds {there} {words} photographs or people, twins once; {needed} are {why}: about "
-                f"{needed - there} more there, which are about {_SIDES * (needed - there)} more cases in all.",
+                f"{needed - there} more there, {_in_all(needed - there, there, everybody, words)}.",
             )
+
+
+def _in_all(missing: int, there: int, everybody: int, words: str) -> str:
+    """How many new people that takes: few come to lie on the test side, and of these not all are of this kind."""
+    if not there:
+        return f"which are more than {_SIDES * missing} new people in all: nobody {words} has come there yet"
+    return (
+        f"which are about {ceil(_SIDES * missing * everybody / there)} new people in all, where {there} of "
+        f"{everybody} are {words} as they are here"
+    )
 
 
 def _files_off(figures: Figures, limits: Gate, files: Sequence[str]) -> Iterator[GateRefusal]:

@@ -1,4 +1,4 @@
-"""What every command begins with: its options, and from them a snapshot, base weights and a recipe."""
+"""What every command begins with: from its options a snapshot, base weights and a recipe."""
 
 import argparse
 import os
@@ -18,6 +18,7 @@ from trainer.data.import_cp_anemic import import_cp_anemic
 from trainer.data.photos import Photos, load, write_files
 from trainer.distil import with_teacher
 from trainer.model import Base, base_from_file, torchvision_base
+from trainer.options import add_options as add_options  # for commands that read all inputs
 from trainer.progress import Bars
 from trainer.recipe import Recipe, read_recipe
 from trainer.warm_start import base_from_release
@@ -47,47 +48,6 @@ class Inputs:
     photos: Photos
     base: Base
     recipe: Recipe
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that ``read_inputs`` reads, and ``--run``."""
-    add_source(parser)
-    parser.add_argument("--run", type=Path, required=True, help="folder for what is kept while it works, and after")
-    add_making(parser)
-
-
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """``--data``, or ``--store`` and ``--snapshot``."""
-    parser.add_argument("--data", type=Path, help="folder in CP-AnemiC's layout, imported first")
-    parser.add_argument("--store", help="object store, file:///path or s3://bucket/prefix (default: $PALLOR_STORE_URL)")
-    parser.add_argument("--snapshot", help="sha256:… of a snapshot in --store")
-
-
-def add_making(parser: argparse.ArgumentParser) -> None:
-    """``--groups``, ``--init``, ``--recipe``, ``--processes``."""
-    same = parser.add_mutually_exclusive_group()
-    same.add_argument(
-        "--groups",
-        type=Path,
-        help="CSV of same-photo groups (default: the one in --data, else they are found in the photos)",
-    )
-    same.add_argument(
-        "--every-photo-its-own-group", action="store_true", help="say that no photograph comes twice; be sure of it"
-    )
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--init", type=Path, help="base weights, .safetensors or .pth (default: torchvision's)")
-    start.add_argument(
-        "--warm-start", type=Path, help="screen.safetensors of an earlier run; its snapshots must still be in the store"
-    )
-    parser.add_argument("--teacher-init", type=Path, help="weights of the recipe's teacher (default: torchvision's)")
-    parser.add_argument("--recipe", type=Path, help="TOML (default: trainer/recipes/standard.toml)")
-    add_processes(parser)
-
-
-def add_processes(parser: argparse.ArgumentParser) -> None:
-    """``--processes``, for folds and for photos."""
-    cores = os.cpu_count() or 1
-    parser.add_argument("--processes", type=int, default=cores, help="worked on at once (default: cores)")
 
 
 def read_inputs(args: argparse.Namespace, bars: Bars) -> Inputs:

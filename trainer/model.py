@@ -7,7 +7,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Self
 
 import torch
@@ -101,7 +100,7 @@ def base_from_file(path: Path) -> Base:
         if header.get("format") == SCREEN_FORMAT:
             raise ValueError("an earlier run has written this file; name it by --warm-start")
         mobilenet_v2(weights=None).features.load_state_dict(_features(weights))
-    except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, ValueError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise InitUnreadable(
             f"no MobileNetV2 to start from: {shortened(error)}",
             field="init",
@@ -204,11 +203,23 @@ def _take_in_scale(first: nn.Sequential, base: Base) -> None:
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a ``.safetensors`` or ``.pth`` file, and what its header says of them."""
+    """The tensors of a ``.safetensors`` or ``.pth`` file, and what its header says of them.
+
+    Raises:
+        OSError, SafetensorError, ValueError: it holds none.
+    """
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    return dict(torch.load(path, map_location="cpu", weights_only=True)), {}
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # bytes that never were a pickle may make its reader raise anything
+        raise ValueError(f"torch cannot read it: {shortened(error)}") from error
+    if not isinstance(kept, dict) or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in kept.items()):
+        raise ValueError("it does not hold tensors by their names")
+    return kept, {}
 
 
 def _features(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

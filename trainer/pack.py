@@ -5,7 +5,7 @@ Nothing of a patient goes in: golden photos are drawn, and the report's pictures
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,12 @@ def pack(parts: Parts, recipe: Recipe, folder: Path) -> Manifest:
     (staged / "golden").mkdir(parents=True)
     for model in parts.models:
         (staged / model.path).write_bytes(model.data)
-    (staged / _CARD).write_text(write_card(parts.findings), "utf-8")
     golden, left_out = _write_golden(parts, recipe, tolerance, staged)
     models = [model for model in parts.models if model not in left_out]
     for model in left_out:
         (staged / model.path).unlink()
+    shipped = tuple(Path(model.path).stem for model in models)
+    (staged / _CARD).write_text(write_card(replace(parts.findings, shipped=shipped)), "utf-8")
     evidence = parts.findings.evidence
     cutoffs = evidence["cutoffs"]
     manifest = Manifest(

@@ -3,16 +3,18 @@
 Each may be repeated: the same labels are the same snapshot, and what is PUT twice is PUT once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from pallor.candidate import CandidateReport
+from pallor.digest import hex_of
 from pallor.errors import Refused, Unavailable
 
+T = TypeVar("T")
 _SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER = 10, 600  # a snapshot of a country takes a while to be put together
 
 
@@ -49,7 +51,7 @@ class Api:
 
     def export_snapshot(self) -> str:
         """Let the server freeze what may be learned from now; the snapshot's digest."""
-        return str(self._ask("POST", "/snapshots", {}, "digest"))
+        return self._ask("POST", "/snapshots", {}, _digest_in)
 
     def hand_back_groups(self, snapshot: str, groups: Mapping[str, str], *, method: str) -> int:
         """Tell which photos of a snapshot show the same photograph; how many labels that withholds.
@@ -62,14 +64,14 @@ class Api:
             members.setdefault(name, []).append(photo)
         shared = [{"photos": sorted(photos)} for photos in members.values() if len(photos) > 1]
         said = {"method": method, "groups": shared}
-        return int(self._ask("PUT", f"/snapshots/{snapshot}/same-photo-groups", said, "withheld"))
+        return self._ask("PUT", f"/snapshots/{snapshot}/same-photo-groups", said, lambda told: int(told["withheld"]))
 
     def post_candidate(self, report: CandidateReport) -> None:
         """Make a candidate known; again changes nothing."""
-        self._ask("PUT", f"/candidates/{report.release_id}", report.to_json(), "release_id")
+        self._ask("PUT", f"/candidates/{report.release_id}", report.to_json(), lambda told: told["release_id"])
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any], wanted: str) -> Any:
-        """Send JSON; of the answer the field that is wanted."""
+    def _ask(self, method: str, path: str, body: Mapping[str, Any], wanted: Callable[[Any], T]) -> T:
+        """Send JSON; of the answer what is wanted."""
         patience = (_SECONDS_TO_CONNECT, _SECONDS_TO_ANSWER)
         url = f"{self._url}/api/v1{path}"
         try:
@@ -81,9 +83,21 @@ class Api:
         if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
             raise _translated(answer, _shown(self._url))
         try:
-            return answer.json()[wanted]
-        except (ValueError, LookupError, TypeError) as error:  # a proxy that wants a sign-in, or another server
+            return wanted(answer.json())
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # a proxy that wants a sign-in, or another server
             raise ServerAway(f"{_shown(self._url)} does not answer as Pallor's API does") from error
+
+
+def _digest_in(told: Any) -> str:
+    digest = str(told["digest"])
+    hex_of(digest)
+    return digest
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -100,8 +114,14 @@ def _translated(answer: requests.Response, url: str) -> Refused | Unavailable:
     try:
         problem = answer.json()
         code, title, detail = str(problem["code"]), str(problem["title"]), str(problem["detail"])
-        fault = (problem["faults"] or [{}])[0]
-    except (ValueError, LookupError, TypeError):  # a proxy's answer, or another server's
+        fault = dict((problem["faults"] or [{}])[0])
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # a proxy's answer, or another server's
         code, title, detail, fault = f"http-{answer.status_code}", "no answer of Pallor's", answer.reason, {}
     if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServerAway(f"{url} answers {answer.status_code} {code}: {detail}")

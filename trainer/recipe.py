@@ -1,19 +1,38 @@
 """Every number that shapes a release, in one frozen record that is saved with the model."""
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 from pallor.digest import digest_of
-from pallor.errors import Refused
-from pallor.image.spec import PreprocessSpec
-from pallor.release.manifest import is_release_id
+from pallor.errors import Refused, shortened
+from pallor.image.spec import PreprocessSpec, SpecUnknown
+from pallor.release.manifest import LARGEST_TOLERANCE, is_release_id
+from trainer.limits import Between, OneOf, Seed, Share, faults_in
 
-_LONGEST_NAME = 44  # a release is called by it, and by its day and snapshot
+_LONGEST_NAME = 44  # a release is called by it, and by its day and run
+_STRIDE = 32  # pixels of a photo to one of MobileNetV2's last map
+_MANY = 100_000
+_Count = Annotated[int, Between(0, _MANY)]
+_Open = Annotated[float, Between(0.001, 0.999)]
+_Scale = Annotated[float, Between(0.1, 10)]
+_Stops = Annotated[float, Between(0, 4)]
+_Slope = Annotated[float, Between(0, 100)]
+_Tolerance = Annotated[float, Between(1e-6, LARGEST_TOLERANCE)]
+
+
+class _Name:
+    """What a release can be called by."""
+
+    def allows(self, value: str) -> bool:
+        return is_release_id(value) and len(value) <= _LONGEST_NAME
+
+    def __str__(self) -> str:
+        return f"of a-z, 0-9, . and -, at most {_LONGEST_NAME} of them"
 
 
 class RecipeBroken(Refused):
@@ -31,17 +50,17 @@ class Augmentation:
         jpeg_share: how often the photo was stored as JPEG, of a quality between ``min_jpeg_quality`` and 100.
     """
 
-    mirror_share: float
-    upside_down_share: float
-    max_degrees: float
-    min_scale: float
-    max_scale: float
-    exposure_stops: float
-    illuminant_stops: float
-    white_balance_share: float
-    max_white_balance: float
-    jpeg_share: float
-    min_jpeg_quality: int
+    mirror_share: Share
+    upside_down_share: Share
+    max_degrees: Annotated[float, Between(0, 180)]
+    min_scale: _Scale
+    max_scale: _Scale
+    exposure_stops: _Stops
+    illuminant_stops: _Stops
+    white_balance_share: Share
+    max_white_balance: Share
+    jpeg_share: Share
+    min_jpeg_quality: Annotated[int, Between(1, 100)]
 
 
 @dataclass(frozen=True)
@@ -66,23 +85,23 @@ class Training:
         precision: of Lightning Fabric, ``32-true`` or ``bf16-mixed``; evaluation is always float32.
     """
 
-    epochs: int
-    patience_epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warm_up_share: float
-    probe_strength: float
-    frozen_blocks: int
-    dropout: float
-    label_softness_g_per_l: float
-    cut_off_g_per_l: float
-    group_power: float
-    class_balance: float
-    hard_negative_epochs: int
-    hard_negative_share: float
-    hard_negative_learning_rate: float
-    precision: str
+    epochs: _Count
+    patience_epochs: Annotated[int, Between(1, _MANY)]
+    batch: Annotated[int, Between(2, 4096)]
+    learning_rate: Share
+    weight_decay: Share
+    warm_up_share: Share
+    probe_strength: Annotated[float, Between(0, 1000000.0)]
+    frozen_blocks: Annotated[int, Between(0, 19)]
+    dropout: Annotated[float, Between(0, 0.99)]
+    label_softness_g_per_l: Annotated[float, Between(0, 250)]
+    cut_off_g_per_l: Annotated[float, Between(20, 250)]
+    group_power: Annotated[float, Between(0, 10)]
+    class_balance: Share
+    hard_negative_epochs: _Count
+    hard_negative_share: Share
+    hard_negative_learning_rate: Share
+    precision: Annotated[str, OneOf(("32-true", "bf16-mixed"))]
 
 
 @dataclass(frozen=True)
@@ -90,15 +109,15 @@ class Distillation:
     """A larger network of torchvision is fine-tuned first; its logits are mixed into the targets."""
 
     teacher: str
-    weight: float
-    temperature: float
+    weight: Share
+    temperature: Annotated[float, Between(0.01, 100)]
 
 
 @dataclass(frozen=True)
 class Pruning:
     """Structured: this share of the hidden channels of every inverted residual goes before fine-tuning."""
 
-    share: float
+    share: Annotated[float, Between(0, 0.9)]
 
 
 @dataclass(frozen=True)
@@ -112,14 +131,14 @@ class Evaluation:
         calibration_bins: of the calibration error and curve, of about equally many rows.
     """
 
-    grouped_by_photo: tuple[int, ...]
-    leave_one_site_out: tuple[int, ...]
-    published_protocol: tuple[int, ...]
-    bootstrap_draws: int
-    bootstrap_seed: int
-    permutations: int
-    prevalences: tuple[float, ...]
-    calibration_bins: int
+    grouped_by_photo: tuple[Seed, ...]
+    leave_one_site_out: tuple[Seed, ...]
+    published_protocol: tuple[Seed, ...]
+    bootstrap_draws: Annotated[int, Between(100, _MANY)]
+    bootstrap_seed: Seed
+    permutations: Annotated[int, Between(20, _MANY)]
+    prevalences: tuple[_Open, ...]
+    calibration_bins: Annotated[int, Between(2, 100)]
 
 
 @dataclass(frozen=True)
@@ -133,10 +152,10 @@ class Calibration:
         refer_seed: draws the one row that speaks for its cluster.
     """
 
-    target_sensitivity: float
-    refer_coverage_anaemic: float
-    refer_coverage_other: float
-    refer_seed: int
+    target_sensitivity: _Open
+    refer_coverage_anaemic: _Open
+    refer_coverage_other: _Open
+    refer_seed: Seed
 
 
 @dataclass(frozen=True)
@@ -150,12 +169,12 @@ class Quantization:
         aware_steps: of quantization-aware fine-tuning towards the FP32 network's own logits; 0 leaves it out.
     """
 
-    method: str
-    photos: int
+    method: Annotated[str, OneOf(("max", "entropy", "percentile"))]
+    photos: Annotated[int, Between(1, _MANY)]
     float_layers: tuple[str, ...]
-    aware_steps: int
-    aware_batch: int
-    aware_learning_rate: float
+    aware_steps: _Count
+    aware_batch: Annotated[int, Between(1, 4096)]
+    aware_learning_rate: Share
 
 
 @dataclass(frozen=True)
@@ -168,15 +187,15 @@ class Gate:
         min_positives, min_negatives: fewer say nothing; a subgroup with fewer is shown and decides nothing.
     """
 
-    margin_auroc: float
-    subgroup_margin_auroc: float
-    min_positives: int
-    min_negatives: int
-    calibration_slope: tuple[float, float]
-    max_calibration_error: float
-    max_mean_abs_dp: float
-    max_decisions_changed: float
-    max_auroc_loss: float
+    margin_auroc: Share
+    subgroup_margin_auroc: Share
+    min_positives: Annotated[int, Between(1, _MANY)]
+    min_negatives: Annotated[int, Between(1, _MANY)]
+    calibration_slope: tuple[_Slope, _Slope]
+    max_calibration_error: Share
+    max_mean_abs_dp: Share
+    max_decisions_changed: Share
+    max_auroc_loss: Share
 
 
 @dataclass(frozen=True)
@@ -184,20 +203,20 @@ class Export:
     """``embedding_seed`` draws the fixed projection; ``tolerance`` is the largest |dp| an engine may show, and
     ``tolerance_int8`` the largest between an INT8 file and the FP16 one on the golden photos."""
 
-    opset: int
-    embedding_seed: int
-    tolerance: float
-    tolerance_int8: float
-    golden_photos: int
-    golden_seed: int
+    opset: Annotated[int, Between(18, 24)]
+    embedding_seed: Seed
+    tolerance: _Tolerance
+    tolerance_int8: _Tolerance
+    golden_photos: Annotated[int, Between(1, 1000)]
+    golden_seed: Seed
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One way to make a release, by its name."""
 
-    name: str
-    seed: int
+    name: Annotated[str, _Name()]
+    seed: Seed
     preprocess: PreprocessSpec
     augmentation: Augmentation
     training: Training
@@ -210,34 +229,22 @@ class Recipe:
     pruning: Pruning | None = None
 
     @classmethod
-    def from_toml(cls, text: str) -> Self:
+    def from_toml(cls, text: str, named: str = "text") -> Self:
         """Read a recipe; every key must be there and none may be unknown; only optional sections may be left out.
 
         With ``like = "standard"``, or another of ``trainer/recipes``, it says only what it does otherwise.
 
         Raises:
-            RecipeBroken: naming the section and the keys.
+            RecipeBroken: naming every fault at once, with its section and key.
         """
         try:
             data = _whole(tomllib.loads(text))
-            sections = {
-                field.name: _section(field.name, _record_of(field.type), data.pop(field.name))
-                for field in fields(cls)
-                if _record_of(field.type) and (field.default is MISSING or field.name in data)
-            }
-            recipe = cls(**sections, **data)
-            if not (is_release_id(recipe.name) and len(recipe.name) <= _LONGEST_NAME):
-                raise ValueError(
-                    f"name {recipe.name!r} is not of a-z, 0-9, . and -, or has over {_LONGEST_NAME} letters"
-                )
-            return recipe
-        except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:
-            raise RecipeBroken(
-                f"not a recipe: {error}",
-                field="recipe",
-                value=text[:40],
-                remedy="Copy trainer/recipes/standard.toml and change its numbers.",
-            ) from error
+        except (ValueError, TypeError, AttributeError, OSError, RecursionError) as error:
+            raise _broken(shortened(error, 200), named) from error
+        if faults := [*faults_in(cls, data)] or [*_contradictions(data)]:
+            raise _broken("; ".join(faults), named)
+        records = {field.name: _record_of(field.type) for field in fields(cls)}
+        return cls(**{name: _read(records[name], value) for name, value in data.items()})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as saved beside the model."""
@@ -249,9 +256,17 @@ class Recipe:
 
 
 def read_recipe(path: Path | None = None) -> Recipe:
-    """The recipe in a file; without one, the one that releases are made by."""
+    """The recipe in a file; without one, the one that releases are made by.
+
+    Raises:
+        RecipeBroken: there is none in it.
+    """
     source = path or files("trainer.recipes") / "standard.toml"
-    return Recipe.from_toml(source.read_text("utf-8"))
+    try:
+        text = source.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _broken(f"it cannot be read: {error}", source.name) from error
+    return Recipe.from_toml(text, source.name)
 
 
 def _whole(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,15 +280,35 @@ def _whole(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _contradictions(data: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with numbers that may each be as they are."""
+    augmentation, slope = data["augmentation"], data["gate"]["calibration_slope"]
+    if augmentation["min_scale"] > augmentation["max_scale"]:
+        yield "augmentation.min_scale is above max_scale"
+    if slope[0] > slope[1]:
+        yield "gate.calibration_slope names the larger number first"
+    if data["preprocess"]["size"] % _STRIDE:
+        yield f"preprocess.size must be so many times {_STRIDE}"
+    try:
+        _read(PreprocessSpec, data["preprocess"])
+    except SpecUnknown as error:
+        yield f"[preprocess]: {error}"
+
+
 def _record_of(kind: Any) -> Any:
     """The record that a section is read into; None for plain values."""
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
-    return next((one for one in kinds if one not in (str, int, type(None))), None)
+    return next((one for one in kinds if is_dataclass(one)), None)
 
 
-def _section(name: str, kind: type, values: Mapping[str, Any]) -> Any:
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    missing = {field.name for field in fields(kind)} - set(frozen)
-    if missing:
-        raise KeyError(f"[{name}] lacks {', '.join(sorted(missing))}")
-    return kind(**frozen)
+def _read(record: Any, value: Any) -> Any:
+    if record is None:
+        return value
+    return record(**{key: tuple(one) if isinstance(one, list) else one for key, one in value.items()})
+
+
+def _broken(reason: str, named: str) -> RecipeBroken:
+    return RecipeBroken(
+        f"this is no recipe: {reason}", field="recipe", value=named,
+        remedy="Copy trainer/recipes/standard.toml and change its numbers.",
+    )  # fmt: skip

@@ -4,25 +4,34 @@ import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from pallor.clock import Clock, parse_utc
+from pallor.clock import Clock
 from pallor.errors import Refused
-from pallor.snapshot import read_snapshot
+from pallor.snapshot import SnapshotBroken, SnapshotMissing, read_snapshot, snapshot_key
 from pallor.store import open_store
 from pallor.store.folder import FolderStore
 from pallor.store.port import ObjectStore
-from trainer.champion import open_champion
-from trainer.cycle import SIDES, Order, Outcome, run_cycle
+from trainer.champion import ChampionUnfit, open_champion
+from trainer.cycle import NothingToJudge, Outcome, run_cycle
+from trainer.data.photos import PhotoUnfit, SnapshotMixed
 from trainer.due import Due, is_due
+from trainer.finetune import LearningDiverged, NothingToLearn
 from trainer.inputs import SourceMissing, groups_of, import_folder, read_base
+from trainer.made import ExportDisagrees
+from trainer.order import ORDER, Order, begun_at
+from trainer.pack import FileDisagrees
 from trainer.post import Api
 from trainer.progress import Bars
 from trainer.recipe import read_recipe
-from trainer.steps import only_run_in, read_json, write_json
+from trainer.runs import CASES, SIDES, SNAPSHOT, Run, runs_in
+from trainer.steps import RunBroken, only_run_in, read_json
 
 _TOKEN = "PALLOR_TRAINER_TOKEN"  # noqa: S105 (a variable's name)
-_FINISHED = "finished.json"
+# What follows from what a run was begun with: the same run would end so every time, and would stand in the way of all.
+_HOPELESS = (
+    SnapshotMissing, SnapshotBroken, SnapshotMixed, PhotoUnfit, NothingToLearn, NothingToJudge, LearningDiverged,
+    ChampionUnfit, ExportDisagrees, FileDisagrees,
+)  # fmt: skip
 
 
 class TokenMissing(Refused):
@@ -31,10 +40,12 @@ class TokenMissing(Refused):
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of a round; ``outcome`` is None when nothing was due."""
+    """What came of a round; ``outcome`` is None when nothing was due. ``forgotten``: runs whose pictures were deleted,
+    because somebody of theirs was erased."""
 
     outcome: Outcome | None
     said: str
+    forgotten: tuple[str, ...] = ()
 
 
 def go_round(args: argparse.Namespace, clock: Clock, bars: Bars) -> Ended:
@@ -42,26 +53,56 @@ def go_round(args: argparse.Namespace, clock: Clock, bars: Bars) -> Ended:
 
     Raises:
         RunBusy: another process is at it.
+        NothingToLearn, SnapshotMissing, ...: the run cannot come to an end and is given up; the next call begins anew.
     """
     with only_run_in(args.runs):
-        runs = sorted(folder for folder in args.runs.iterdir() if folder.is_dir() and folder.name.startswith("run-"))
-        finished = [run for run in runs if (run / _FINISHED).is_file()]
+        runs = runs_in(args.runs)
         store = _store(args)
-        order = _order(args, store, read_json(finished[-1] / SIDES) if finished else {}, bars)
-        unfinished = [run for run in runs if run not in finished]
+        forgotten = _forget_the_erased(runs, store, _named(args))
+        finished = [run for run in runs if run.is_finished]
+        order = _order(args, store, read_json(finished[-1].folder / SIDES, dict) if finished else {}, bars)
+        unfinished = [run for run in runs if not run.is_finished and not run.is_given_up]
         if unfinished:
             run = unfinished[-1]
         else:
             snapshot = order.snapshot()
-            due = _due(args, store, snapshot, finished[-1] if finished else None, clock)
+            due = _due(args, store, snapshot, [run for run in runs if run.tried_its_cases], clock)
             if args.if_due and not due.due:
-                return Ended(None, due.said)
+                return Ended(None, due.said, forgotten)
             order = replace(order, snapshot=lambda: snapshot)
-            run = args.runs / f"run-{len(runs) + 1:04}"
-            run.mkdir()
-        outcome = run_cycle(order, run, clock, bars)
-        write_json(run / _FINISHED, {"release_id": outcome.manifest.release_id})
-        return Ended(outcome, f"{outcome.manifest.release_id} was made")
+            run = Run.after(runs, args.runs)
+        outcome = _work(order, run, clock, bars)
+        run.finish(outcome.manifest.release_id)
+        return Ended(outcome, f"{outcome.manifest.release_id} was made", forgotten)
+
+
+def _work(order: Order, run: Run, clock: Clock, bars: Bars) -> Outcome:
+    try:
+        return run_cycle(order, run.folder, clock, bars)
+    except _HOPELESS as error:
+        run.give_up(error, clock)
+        if isinstance(error, SnapshotMissing):
+            run.forget_pictures()
+        error.add_note(f"{run.folder.name} is given up for this, and stays; called again, a new run begins.")
+        raise
+
+
+def _forget_the_erased(runs: list[Run], store: ObjectStore, named: Mapping[str, str | None]) -> tuple[str, ...]:
+    """An erasure takes every snapshot that its person is in out of the store: what such a run shows goes as well."""
+    gone = []
+    for run in runs:
+        if (run.is_finished or run.is_given_up) and (run.folder / SNAPSHOT).is_file():
+            own = read_json(run.folder / ORDER, dict).get("store", named["store"])
+            if own == named["store"] and not store.has(_key_of(run)):
+                gone.append(run)
+    return tuple(run.folder.name for run in gone if run.forget_pictures())
+
+
+def _key_of(run: Run) -> str:
+    try:
+        return snapshot_key(read_json(run.folder / SNAPSHOT, str))
+    except ValueError as error:
+        raise RunBroken.of(run.folder / SNAPSHOT, "it names no snapshot") from error
 
 
 def _order(args: argparse.Namespace, store: ObjectStore, formerly: Mapping[str, int], bars: Bars) -> Order:
@@ -70,6 +111,7 @@ def _order(args: argparse.Namespace, store: ObjectStore, formerly: Mapping[str, 
         store=store,
         snapshot=lambda: _snapshot(args, store, api, bars),
         groups=lambda source, at: groups_of(args, source, at, bars),
+        named=_named(args),
         base=read_base(args, recipe, store),
         recipe=recipe,
         formerly=formerly,
@@ -78,6 +120,17 @@ def _order(args: argparse.Namespace, store: ObjectStore, formerly: Mapping[str, 
         exported=args.data is None,
         processes=args.processes,
     )
+
+
+def _named(args: argparse.Namespace) -> dict[str, str | None]:
+    """Where the cases come from, and who says which of them show the same photograph."""
+    groups = "every photo its own" if args.every_photo_its_own_group else args.groups and str(args.groups.resolve())
+    return {
+        "data": args.data and str(args.data.resolve()),
+        "snapshot": args.snapshot,
+        "store": args.store or (None if args.data else os.environ.get("PALLOR_STORE_URL")),
+        "groups": groups,
+    }
 
 
 def _store(args: argparse.Namespace) -> ObjectStore:
@@ -113,15 +166,16 @@ def _api(args: argparse.Namespace) -> Api | None:
     if not token:
         raise TokenMissing(
             "the server wants the trainer's token", field=_TOKEN, value=None,
-            remedy=f"Set ${_TOKEN} to what `pallor-backend devices add --kind trainer` printed.",
+            remedy="`pallor-backend enrol-code trainer NAME` prints a code; POST /api/v1/enrolments gives a token "
+            f"for it: set ${_TOKEN} to that.",
         )  # fmt: skip
     return Api(args.api, token)
 
 
-def _due(args: argparse.Namespace, store: ObjectStore, snapshot: str, last: Path | None, clock: Clock) -> Due:
+def _due(args: argparse.Namespace, store: ObjectStore, snapshot: str, tried: list[Run], clock: Clock) -> Due:
     cases = {line.case_id for line in read_snapshot(store, snapshot)}
     learned_from = made_at = None
-    if last is not None:
-        learned_from = set(read_json(last / "1-snapshot" / "cases.json"))
-        made_at = parse_utc(read_json(last / "order.json")["begun"])
+    if tried:
+        learned_from = set(read_json(tried[-1].folder / CASES, list))
+        made_at = begun_at(tried[-1].folder)
     return is_due(cases, learned_from, made_at, clock.now(), new_cases=args.new_cases, days=args.days)

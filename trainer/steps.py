@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
 from pallor.clock import Clock, utc_text
-from pallor.durable import sync_folder
-from pallor.errors import Refused, Unavailable
+from pallor.durable import sync_folder, sync_tree, write_whole
+from pallor.errors import Refused, Unavailable, shortened
 
 _UNFINISHED, _JOURNAL, _LOCK = ".unfinished", "journal.jsonl", ".lock"
 
@@ -21,6 +21,18 @@ class RunBusy(Unavailable):
 
 class RunDiffers(Refused):
     """The folder holds a run of something else."""
+
+
+class RunBroken(Refused):
+    """A file that a run has left is not there any more, or is not as the run left it."""
+
+    @classmethod
+    def of(cls, path: Path, reason: str) -> Self:
+        return cls(
+            reason, field="runs", value=f"{path.parent.name}/{path.name}",
+            remedy="Put it back from a copy. What is unfinished may be deleted and done again; of a finished run every "
+            "later one asks who was learned from, so without it begin in another folder, with another test side.",
+        )  # fmt: skip
 
 
 class Steps:
@@ -46,6 +58,7 @@ class Steps:
         unfinished.mkdir(exist_ok=True)
         self._note(name, "begun")
         work(unfinished)
+        sync_tree(unfinished)
         unfinished.rename(done)
         sync_folder(self.folder)
         self._note(name, "done")
@@ -63,7 +76,7 @@ def only_run_in(folder: Path) -> Iterator[None]:
     Raises:
         RunBusy: somebody holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
@@ -75,12 +88,22 @@ def only_run_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder, if it is not there, that nobody else on this machine may look into."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Whole or not at all."""
-    staged = path.with_suffix(".part")
-    staged.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    staged.replace(path)
+    """Whole or not at all, and durable when this returns."""
+    write_whole(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_bytes())
+def read_json(path: Path, kind: type = object) -> Any:
+    """What ``write_json`` wrote, a value of this kind; raises ``RunBroken``."""
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, kind):
+            raise ValueError(f"it holds no {kind.__name__}")
+        return value
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunBroken.of(path, f"a run's file cannot be read: {shortened(error)}") from error

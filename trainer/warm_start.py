@@ -10,9 +10,10 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from pallor.digest import sha256_of_file
+from pallor.durable import write_whole
 from pallor.errors import Refused, shortened
 from trainer.checkpoint import weights_of
 from trainer.model import PIXELS_PER_UNIT, SCREEN_FORMAT, ZERO_PIXEL, Base, InitUnreadable, Screen
@@ -32,9 +33,7 @@ def save(screen: Screen, path: Path, *, lineage: Sequence[str], credit: str) -> 
         credit: of its base.
     """
     header = {"format": SCREEN_FORMAT, "lineage": json.dumps(sorted(set(lineage))), "credit": credit}
-    staged = path.with_suffix(".part")
-    save_file(weights_of(screen), staged, metadata=header)
-    staged.replace(path)
+    write_whole(path, to_bytes(weights_of(screen), header))
 
 
 def base_from_release(path: Path, retracted: Set[str]) -> Base:

@@ -1,22 +1,24 @@
 """For field staff: cases, photos, amendments, and the feed of what changed."""
 
+from functools import partial
+
 from flask import Response, request
 from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api import show
-from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown, still_allowed
+from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
+from backend.api.pieces import read_piece
 from backend.auth import Reach, allow, check_before_end
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
-from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
+from backend.services.receive_photo import photo_state, receive_piece
 from backend.services.receive_report import Laboratory
 from backend.services.settle_waiting import settle_waiting
 from backend.services.submit_case import submit_case
-from backend.services.take_in_photo import Declaration, Intake
+from backend.services.take_in_photo import Declaration
 from backend.wire import cursors, out, received
-from pallor.digest import sha256_of
-from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
+from pallor.image.decode import PhotoTooLarge, PhotoTypeMismatch
 
 _PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 _PHOTO_BODY = {
@@ -24,7 +26,6 @@ _PHOTO_BODY = {
     "description": "The photo, or the piece of it that begins at `Upload-Offset`",
     "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in _PHOTO_TYPES},
 }
-_PIECE_BYTES = 64 * 1024
 
 
 def field_api(parts: Parts) -> APIBlueprint:
@@ -32,9 +33,9 @@ def field_api(parts: Parts) -> APIBlueprint:
     bp = APIBlueprint(
         "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=TOKEN_OR_SESSION
     )
-    limits = Limits(max_bytes=parts.settings.max_photo_bytes)
+    intake = parts.intake
+    limits = intake.limits
     laboratory = Laboratory(parts.database, parts.clock, parts.settings.label_table)
-    intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
     @allow(Role.FIELD, reach=Reach.BODY, delivers=True)
@@ -71,8 +72,8 @@ def field_api(parts: Parts) -> APIBlueprint:
         responses=answers({200: out.PhotoOut, 201: out.PhotoOut, 202: out.PhotoOut}, 404, 409, 410, 415),
         request_body=_PHOTO_BODY,
     )
-    @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
-    def put_photo(path: received.PhotoPath, query: received.PhotoQuery, header: received.PhotoHeaders) -> Response:
+    @allow(Role.FIELD, reach=Reach.PATH, delivers=True, pieces=True)
+    def put_photo(path: received.PhotoPath, query: received.PhotoQuery, header: received.PieceHeaders) -> Response:
         """Send a photo, whole or from a byte on
 
         202 with `Upload-Offset` while bytes are missing, 201 when the last one came, 200 for one that is here already.
@@ -81,28 +82,17 @@ def field_api(parts: Parts) -> APIBlueprint:
         _check_type(request.mimetype)
         received.check_captured_at(query.captured_at, parts.clock.now())
         check_before_end(caller(), "captured_at", query.captured_at)
-        said = header.upload_length or header.upload_offset + (request.content_length or 0)
-        if said > limits.max_bytes:
-            raise _too_large(limits.max_bytes, "Upload-Length", f"{said:,} bytes")
-        if header.upload_length is None and "Transfer-Encoding" in request.headers:
-            raise received.UploadLengthMissing(
-                "a chunked body does not say how long the photo is", field="Upload-Length", value=None,
-                remedy="Send Upload-Length, the size of the whole photo in bytes.",
-            )  # fmt: skip
-        data, whole = _body(limits.max_bytes)
-        still_allowed()  # a body can take minutes
-        if whole and header.content_digest is not None:
-            _check_piece(header.content_digest, data)
+        piece = read_piece(header, limits.max_bytes, partial(_too_large, limits.max_bytes))
         photo = Declaration(
             case_id=path.case_id,
             photo_id=path.photo_id,
             uploaded_sha256=received.to_sha256(header.repr_digest, "Repr-Digest"),
-            bytes=_whole_size(header, request.content_length),
+            bytes=piece.size,
             media_type=request.mimetype,
             captured_at=query.captured_at,
             eye=query.eye,
         )
-        created = receive_piece(intake, photo, header.upload_offset, data, by=caller().actor, whole=whole)
+        created = receive_piece(intake, photo, piece.offset, piece.data, by=caller().actor, whole=piece.whole)
         return _receipt(path, created)
 
     @bp.get("/cases/<case_id>/photos/<photo_id>", responses=answers({200: out.PhotoOut}, 404, 410))
@@ -153,13 +143,6 @@ def field_api(parts: Parts) -> APIBlueprint:
     return bp
 
 
-def _whole_size(header: received.PhotoHeaders, sent: int | None) -> int | None:
-    """The size of the whole photo, as far as this request tells: a first piece that names none is the whole."""
-    if header.upload_length is None and header.upload_offset == 0:
-        return sent
-    return header.upload_length
-
-
 def _too_large(max_bytes: int, field: str, value: str) -> PhotoTooLarge:
     return PhotoTooLarge(
         f"the photo is larger than {max_bytes:,} bytes", field=field, value=value,
@@ -173,27 +156,3 @@ def _check_type(media_type: str) -> None:
             "a photo is PNG, JPEG or WebP", field="Content-Type", value=media_type or None,
             remedy=f"Send it with Content-Type: {', '.join(_PHOTO_TYPES)}, whichever it is.",
         )  # fmt: skip
-
-
-def _check_piece(content_digest: str, data: bytes) -> None:
-    promised, found = received.to_sha256(content_digest, "Content-Digest"), sha256_of(data)
-    if promised != found:
-        raise PieceChecksumMismatch(
-            f"the {len(data)} bytes of this piece have the digest {found}", field="Content-Digest", value=promised,
-            remedy="Send this piece again; the ones before it are kept.",
-        )  # fmt: skip
-
-
-def _body(max_bytes: int) -> tuple[bytes, bool]:
-    """What came of the request's body, and whether it came whole; a cut connection costs nothing that arrived."""
-    data = bytearray()
-    try:
-        while piece := request.stream.read(_PIECE_BYTES):
-            data += piece
-            if len(data) > max_bytes:
-                raise _too_large(max_bytes, "body", f"over {max_bytes:,} bytes")
-    except PhotoTooLarge:
-        raise
-    except Exception:  # whatever ends the stream early (a cut, a malformed chunk), what came before it is good
-        return bytes(data), False
-    return bytes(data), True

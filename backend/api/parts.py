@@ -1,6 +1,7 @@
 """What every route is given, and how its answers are documented."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from flask import Response, g
@@ -10,8 +11,10 @@ from backend.access.throttle import Throttle
 from backend.auth import Caller
 from backend.db.engine import Database
 from backend.queue import Send
+from backend.services.take_in_photo import Intake
 from backend.settings import Settings
 from pallor.clock import Clock
+from pallor.image.decode import Limits
 from pallor.store.port import ObjectStore
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -29,6 +32,12 @@ class Parts:
     clock: Clock
     send: Send
     throttle: Throttle
+
+    @cached_property
+    def intake(self) -> Intake:
+        """One for the whole process, which decodes only so many photos at a time."""
+        limits = Limits(max_bytes=self.settings.max_photo_bytes)
+        return Intake(self.database, self.store, self.clock, self.send, limits, self.settings.label_table)
 
 
 def caller() -> Caller:

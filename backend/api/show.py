@@ -5,16 +5,21 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from backend.services.alerts import state_of
+from backend.services.list_follow_ups import Followed
 from backend.services.post_candidate import SnapshotState
 from backend.services.read_records import CaseView
 from backend.services.receive_report import Received
 from backend.services.standing_consents import Standing
+from backend.wire import follow_up as after
 from backend.wire import lab, out, rights, training
 from pallor.consent import Purpose
+from pallor.follow_up import FollowUpState
 from pallor.image.quality import RETAKE_WORDS
 from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
 from pallor.release.manifest import Manifest
 
+_TO_CALL = after.FollowUpOut(state=FollowUpState.TO_CALL, at=None, note=None, recorded_by=None)
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
 
 
@@ -32,6 +37,10 @@ def photo(
         bytes=row.bytes,
         uploaded_sha256=row.uploaded_sha256,
         stored_sha256=None if row.state == "uploading" else row.stored_sha256,
+        captured_at=row.captured_at,
+        eye=row.eye,
+        role=row.role,
+        capture=row.capture,
         received_at=row.received_at,
         refusal=row.refusal,
         quality=row.quality,
@@ -53,10 +62,69 @@ def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
         advice=out.AdviceOut.of(view.advice, practice=view.practice),
         photos=[photo(row, row.bytes if row.received_at else 0, others, within) for row, others in view.photos],
         label=label(view.label) if view.label else None,
+        results=_results(view.results),
+        alert=alert(view.alert) if view.alert else None,
+        follow_up=_stands(view),
         warnings=warnings,
         recollect=out.RecollectOut(reason=view.recollect[0], asked_at=view.recollect[1]) if view.recollect else None,
         **{name: facts[name] for name in facts if name not in ("id", "consent")},
     )
+
+
+def _results(rows: list[Row[Any]]) -> list[out.ResultOut]:
+    corrected = {row.supersedes for row in rows}
+    return [
+        out.ResultOut(
+            result_id=row.id,
+            hb_value=row.value,
+            hb_unit=row.unit,
+            hb_g_per_l=row.g_per_l,
+            taken_at=row.taken_at,
+            specimen=row.specimen,
+            supersedes=row.supersedes,
+            superseded=row.id in corrected,
+        )
+        for row in rows
+    ]
+
+
+def _stands(view: CaseView) -> after.FollowUpOut | None:
+    """What somebody said of a case; else, where its value asks for it, that it is one to call."""
+    if view.follow_up is not None:
+        return follow_up(view.follow_up)
+    anaemic = view.label is not None and view.label.record["anaemic"]
+    return _TO_CALL if anaemic or view.alert is not None else None
+
+
+def follow_up(row: Row[Any]) -> after.FollowUpOut:
+    return after.FollowUpOut(state=row.state, at=row.at, note=row.note, recorded_by=row.recorded_by)
+
+
+def followed(one: Followed) -> after.FollowedOut:
+    row = one.row
+    return after.FollowedOut(
+        case_id=row.id,
+        site=row.site,
+        subject_code=row.subject_code,
+        received_at=row.received_at,
+        severity=row.label["severity"] if row.label else None,
+        follow_up=follow_up(row),
+        alert=alert(one.alert) if one.alert else None,
+    )
+
+
+def alert(row: Row[Any]) -> after.AlertOut:
+    return after.AlertOut(**_alert(row))
+
+
+def alert_item(row: Row[Any]) -> after.AlertItem:
+    where = {"case_id": row.case_id, "site": row.site, "subject_code": row.subject_code}
+    return after.AlertItem(**_alert(row), **where, hb_g_per_l=row.g_per_l)
+
+
+def _alert(row: Row[Any]) -> dict[str, Any]:
+    kept = ("result_id", "since", "acknowledged_at", "acknowledged_by", "escalated_at")
+    return {name: row._mapping[name] for name in kept} | {"state": state_of(row)}
 
 
 def consents(found: dict[Purpose, Standing]) -> out.ConsentsOut:

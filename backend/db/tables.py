@@ -77,6 +77,7 @@ sites = Table(
     Column("code", String(32), primary_key=True),
     Column("practice", Boolean, nullable=False),  # its cases never count; fixed when the site is made
     Column("retention_days", Integer),  # cases older than this are erased; none: kept
+    Column("altitude_m", Integer),  # of whoever says that they live there; none: nobody has said
     Column("made_at", Moment, nullable=False),
     Column("made_by", _ACTOR, nullable=False),
 )
@@ -188,7 +189,7 @@ cases = Table(
     Column("submitted_digest", String(71), nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("received_by", _ACTOR, nullable=False),
-    Column("specimen_barcode", String(32), index=True),  # of the tube that was filled at the visit
+    Column("specimen_barcode", String(24), index=True),  # of the tube that was filled at the visit, as amended
     Index(None, "received_at", "id"),
     Index(None, "site", "subject_code"),
 )
@@ -203,7 +204,7 @@ photos = Table(
     Column("media_type", String(32), nullable=False),
     Column("captured_at", Moment, nullable=False),
     Column("eye", String(8)),
-    Column("state", String(16), nullable=False),  # uploading | waiting | refused | scored
+    Column("state", String(16), nullable=False),  # uploading | waiting | refused | scored; of a context photo: kept
     Column("declared_at", Moment, nullable=False),
     Column("declared_by", _ACTOR, nullable=False),
     Column("received_at", Moment),  # when the last byte was durable
@@ -214,6 +215,9 @@ photos = Table(
     # The hash in four parts: two near hashes share at least one (pallor.image.fingerprint), so an index can find them.
     *(Column(f"band{i}", Integer) for i in range(4)),
     Column("sent_at", Moment),  # when predict_case was last sent
+    Column("role", String(8), nullable=False, server_default="roi"),  # pallor.photo.PhotoRole
+    Column("of", String(36)),  # of a context photo: the photo that it surrounds
+    Column("capture", JSON),  # facts of the capture, as the phone tells them
     *(Index(None, f"band{i}") for i in range(4)),
     Index(None, "stored_sha256"),
     Index(None, "state", "sent_at"),
@@ -224,6 +228,48 @@ upload_pieces = Table(  # bytes of photos that have not fully arrived; gone when
     "upload_pieces",
     metadata,
     Column("photo_id", String(36), ForeignKey("photos.id"), primary_key=True),
+    Column("offset", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+sealing_keys = Table(  # phones seal to the newest of a site; what was sealed to an older one is still opened
+    "sealing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("site", String(32), ForeignKey("sites.code"), nullable=False),
+    Column("public_jwk", JSON, nullable=False),
+    Column("private_pem", Text, nullable=False),  # encrypted when there is a passphrase (docs/adr/0016)
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", _ACTOR, nullable=False),
+    Index(None, "site", "made_at"),
+)
+
+sealed = Table(  # what phones sealed, from its first byte on; the blob itself lies in pieces, until it is taken in
+    "sealed",
+    metadata,
+    _id(),
+    Column("site", String(32), ForeignKey("sites.code"), nullable=False),
+    Column("sealed_sha256", String(71), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # uploading | received | put-aside | discarded
+    Column("declared_at", Moment, nullable=False),
+    Column("declared_by", _ACTOR, nullable=False),
+    Column("settled_at", Moment),  # when it left the state before
+    # What it is about, as far as it could be opened; no foreign key, for its case may be what was refused.
+    Column("kind", String(16)),
+    Column("case_id", String(36)),
+    Column("subject_code", String(32)),
+    Column("receipt", JSON),
+    Column("problem", JSON),  # why it was refused, as it was told
+    Index(None, "state", "settled_at", "id"),
+    Index(None, "case_id"),
+    Index(None, "site", "subject_code"),
+)
+
+sealed_pieces = Table(
+    "sealed_pieces",
+    metadata,
+    Column("submission_id", String(36), ForeignKey("sealed.id"), primary_key=True),
     Column("offset", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
@@ -375,6 +421,32 @@ labels = Table(
     Column("written_at", Moment),  # when the record was durable in the object store (outbox)
     Index(None, "written_at"),
     Index(None, "derived_at", "id"),
+)
+
+follow_ups = Table(  # each word as it was said; the newest stands
+    "follow_ups",
+    metadata,
+    _id(),
+    _case_id(index=True),
+    Column("digest", String(71), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("at", Moment, nullable=False),  # by the phone's clock
+    Column("counts_from", Moment, nullable=False),  # which may be ahead
+    Column("note", String(32)),
+    Column("recorded_at", Moment, nullable=False),
+    Column("recorded_by", _ACTOR, nullable=False),
+)
+
+alerts = Table(  # a critical value; it alarms while no other supersedes it
+    "alerts",
+    metadata,
+    Column("result_id", String(36), ForeignKey("lab_results.id"), primary_key=True),
+    _case_id(index=True),
+    Column("since", Moment, nullable=False),
+    Column("acknowledged_at", Moment),  # by the phone's clock
+    Column("acknowledged_by", _ACTOR),
+    Column("escalated_at", Moment),
+    Index(None, "acknowledged_at", "since"),
 )
 
 changes = Table(  # the feed: what a phone or a laboratory should look at again

@@ -17,6 +17,7 @@ from backend.services.manage_sites import list_sites, put_site, show_site
 from backend.settings import DatabaseSettings
 from pallor.clock import SystemClock
 from pallor.settings import whole
+from pallor.subject import MAX_ALTITUDE_M, MIN_ALTITUDE_M
 
 
 def add_commands(command: AddCommand) -> None:
@@ -27,6 +28,10 @@ def add_commands(command: AddCommand) -> None:
     site.add_argument(
         "--retention-days", type=argument(whole(1)), help="erase cases so many days after they arrived (default: never)"
     )
+    site.add_argument(
+        "--altitude-m", type=argument(whole(MIN_ALTITUDE_M, MAX_ALTITUDE_M)),
+        help="how high it lies, for those who say that they live there",
+    )  # fmt: skip
     keep = command("site-keep", _keep, "change how long a site keeps cases; the sweeper looks every hour")
     keep.add_argument("code", help="the site's code")
     keep.add_argument("days", type=_days, metavar="DAYS|for-ever", help="counted from when a case arrived")
@@ -54,10 +59,15 @@ def _add_site(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     there = {site.code: site for site in list_sites(database)}.get(code)
     if there is not None:
         days = there.retention_days if options.retention_days is None else options.retention_days
-        put_site(database, SystemClock(), code, practice=options.practice, retention_days=days, by=OPERATOR)
+        facts = {"practice": options.practice, "retention_days": days, "altitude_m": options.altitude_m}
+        put_site(database, SystemClock(), code, **facts, by=OPERATOR)
         print(f"{code} was there already; {_what_it_keeps(days, there.retention_days)}")
         return 0
-    facts = {"practice": options.practice, "retention_days": options.retention_days}
+    facts = {
+        "practice": options.practice,
+        "retention_days": options.retention_days,
+        "altitude_m": options.altitude_m,
+    }
     put_site(database, SystemClock(), code, **facts, by=OPERATOR)
     print(f"{code} is made; {_what_it_keeps(options.retention_days, options.retention_days)}")
     return 0

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases
@@ -33,30 +33,48 @@ def amend_case(
     Raises:
         NotFound, ContentDiffers, AmendmentEmpty; ``Refused`` when the corrected facts cannot all be true.
     """
-    digest = digest_of({"case_id": case_id, "changes": changes, "reason": reason})
     with database.write() as tx:
-        row = case_row(tx, case_id)
-        there = tx.execute(select(amendments).where(amendments.c.id == amendment_id)).first()
-        # A repeat is recognised before it is applied: applied twice it would change nothing, and be refused for that.
-        before = there.before if there else row.facts
-        after = there.after if there else amended(case_of(row), changes).to_json()
-        new = {
-            "id": amendment_id,
-            "case_id": case_id,
-            "digest": digest,
-            "changes": changes,
-            "before": before,
-            "after": after,
-            "reason": reason,
-            "made_at": clock.now(),
-            "made_by": by,
-        }
-        if not put_once(database, tx, amendments, new, "amendment_id"):
-            return False
-        tx.execute(update(cases).where(cases.c.id == case_id).values(facts=after))
-        note_change(tx, clock, "amendment", amendment_id, case_id)
-        write_audit(
-            tx, clock, by, "case.amend", amendment_id, case_id=case_id, old=before, new=after, reason=reason
-        )  # fmt: skip
-        derive_label(tx, clock, case_id, table, by=by)
-        return True
+        return record_amendment(database, tx, clock, case_id, amendment_id, changes, reason, table, by=by)
+
+
+def record_amendment(
+    database: Database,
+    tx: Connection,
+    clock: Clock,
+    case_id: str,
+    amendment_id: str,
+    changes: dict[str, Any],
+    reason: str,
+    table: str,
+    *,
+    by: str,
+) -> bool:
+    """``amend_case`` in a transaction that records more."""
+    digest = digest_of({"case_id": case_id, "changes": changes, "reason": reason})
+    row = case_row(tx, case_id)
+    there = tx.execute(select(amendments).where(amendments.c.id == amendment_id)).first()
+    # A repeat is recognised before it is applied: applied twice it would change nothing, and be refused for that.
+    before = there.before if there else row.facts
+    after = there.after if there else amended(case_of(row), changes).to_json()
+    new = {
+        "id": amendment_id,
+        "case_id": case_id,
+        "digest": digest,
+        "changes": changes,
+        "before": before,
+        "after": after,
+        "reason": reason,
+        "made_at": clock.now(),
+        "made_by": by,
+    }
+    if not put_once(database, tx, amendments, new, "amendment_id"):
+        return False
+    tx.execute(
+        update(cases).where(cases.c.id == case_id).values(facts=after, specimen_barcode=after.get("specimen_barcode"))
+    )
+    note_change(tx, clock, "amendment", amendment_id, case_id)
+    write_audit(
+        tx, clock, by, "case.amend", amendment_id, case_id=case_id, old=before, new=after, reason=reason
+    )  # fmt: skip
+    derive_label(tx, clock, case_id, table, by=by)
+    return True

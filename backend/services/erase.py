@@ -5,10 +5,11 @@ that something was erased remains.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select, tuple_, update
 
 from backend.db.engine import Database
 from backend.db.tables import (
+    alerts,
     amendments,
     audit,
     audit_values,
@@ -17,6 +18,7 @@ from backend.db.tables import (
     changes,
     consents,
     erasures,
+    follow_ups,
     lab_report_sites,
     lab_reports,
     lab_results,
@@ -28,6 +30,8 @@ from backend.db.tables import (
     releases,
     same_photo_members,
     same_photo_warnings,
+    sealed,
+    sealed_pieces,
     snapshot_cases,
     snapshots,
     tombstones,
@@ -39,7 +43,7 @@ from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
 from backend.services.same_photo import photos_alike
 from backend.services.settle_waiting import delete_reports
-from backend.services.take_away import ask_to_take_away
+from backend.services.take_away import ask_to_take_away, oldest_claim
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.snapshot import snapshot_key
@@ -60,6 +64,7 @@ def erase_subject(
         IdTaken: this erasure was asked for at another site, or for another reason.
     """
     theirs = (cases.c.site == site) & (cases.c.subject_code == subject_code.upper())
+    put_aside = (sealed.c.site == site) & (sealed.c.subject_code == subject_code.upper())
     with database.write() as tx:
         there = tx.execute(select(erasures).where(erasures.c.id == erasure_id)).first()
         if there is not None:  # of whom it was is not known any more; what is known must agree
@@ -68,12 +73,14 @@ def erase_subject(
             return False
         check_sites(tx, frozenset({site}), "site")
         case_ids = list(tx.execute(select(cases.c.id).where(theirs)).scalars())
-        if not case_ids:
+        case_ids += _never_taken_in(tx, put_aside)
+        if not case_ids and tx.execute(select(sealed.c.id).where(put_aside)).first() is None:
             raise SubjectUnknown(
                 "nothing is on record under this code at this site", field="subject_code", value="(not repeated)",
                 remedy="Check the code and the site; what was erased before stays erased.",
             )  # fmt: skip
         erase_cases(database, tx, clock, erasure_id, site, case_ids, cause, table, by=by)
+        _erase_sealed(tx, put_aside)
         return True
 
 
@@ -113,14 +120,15 @@ def erase_cases(
     warnings = same_photo_warnings
     tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
     delete_reports(tx, _reports_of(tx, site, case_ids))
-    for rows in (photos, labels, lab_retractions, lab_results, amendments, consents, changes):
+    _erase_sealed(tx, sealed.c.case_id.in_(case_ids))
+    for rows in (photos, labels, follow_ups, alerts, lab_retractions, lab_results, amendments, consents, changes):
         tx.execute(delete(rows).where(rows.c.case_id.in_(case_ids)))
     tx.execute(delete(cases).where(cases.c.id.in_(case_ids)))
     of_theirs = audit_values.c.seq.in_(select(audit.c.seq).where(audit.c.case_id.in_(case_ids)))
     seqs = sorted(tx.execute(select(audit_values.c.seq).where(of_theirs)).scalars())
     tx.execute(delete(audit_values).where(of_theirs))
     for case_id in case_ids:
-        tx.execute(tombstones.insert().values(case_id=case_id, site=site, erasure_id=erasure_id))
+        database.insert_once(tx, tombstones, {"case_id": case_id, "site": site, "erasure_id": erasure_id})
         news = {"kind": "erased", "entity_id": case_id, "case_id": case_id, "site": site, "at": now}
         tx.execute(changes.insert().values(news))
     write_audit(tx, clock, by, ERASURE, erasure_id, new=erased | {ERASED_VALUES: seqs})
@@ -132,12 +140,15 @@ def erase_cases(
 def finish_erasures(database: Database, clock: Clock, nothing_queued: Callable[[], bool]) -> int:
     """Once the objects of an erasure have gone, take what lingers out of the database's files; how many are done.
 
-    While somebody's reading holds those files, or a queue holds messages, which may be about whoever was erased,
-    nothing is done, and the next round tries again.
+    While somebody's reading holds those files, or a queue holds messages, or somebody was storing an object already
+    when the erasure was asked for, which may all be about whoever was erased, nothing is done, and the next round tries
+    again.
     """
     left = select(object_deletions.c.key).where(object_deletions.c.asked_at <= erasures.c.asked_at).exists()
+    waiting = select(erasures.c.id, erasures.c.asked_at).where(erasures.c.done_at.is_(None), ~left)
     with database.read() as connection:
-        ready = list(connection.execute(select(erasures.c.id).where(erasures.c.done_at.is_(None), ~left)).scalars())
+        storing_since = oldest_claim(connection)
+        ready = [row.id for row in connection.execute(waiting) if storing_since is None or row.asked_at < storing_since]
     if not ready or not nothing_queued() or not database.scrub():
         return 0
     with database.write() as tx:
@@ -173,6 +184,18 @@ def _reports_of(tx: Connection, site: str, case_ids: Sequence[str]) -> list[str]
         lab_reports.c.subject_code.in_({row.subject_code for row in going}) & lab_reports.c.id.in_(codes),
     )
     return list(tx.execute(select(lab_reports.c.id).where(theirs)).scalars())
+
+
+def _never_taken_in(tx: Connection, put_aside: ColumnElement[bool]) -> list[str]:
+    """Cases that came sealed, were refused and are on record nowhere: they must not come back by being sent again."""
+    known = select(cases.c.id).where(cases.c.id == sealed.c.case_id).exists()
+    query = select(sealed.c.case_id).where(put_aside, sealed.c.case_id.is_not(None), ~known).distinct()
+    return list(tx.execute(query.order_by(sealed.c.case_id)).scalars())
+
+
+def _erase_sealed(tx: Connection, which: ColumnElement[bool]) -> None:
+    tx.execute(delete(sealed_pieces).where(sealed_pieces.c.submission_id.in_(select(sealed.c.id).where(which))))
+    tx.execute(delete(sealed).where(which))
 
 
 def _cases_warned_by(tx: Connection, case_ids: Sequence[str]) -> list[tuple[str, str]]:

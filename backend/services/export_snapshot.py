@@ -7,6 +7,7 @@ lines were read, has left a tombstone, which registering sees. So no line of an 
 
 import hashlib
 import hmac
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
@@ -93,7 +94,8 @@ def _lines(connection: Connection) -> list[LabelledPhoto]:
     )  # fmt: skip
     found: dict[tuple[str, str], LabelledPhoto] = {}
     for row in connection.execute(query):
-        if is_near(row.captured_at, parse_utc(row.record["taken_at"])):
+        # At 4 500 m a table may take away more than a dying patient has: no snapshot can say so.
+        if is_near(row.captured_at, parse_utc(row.record["taken_at"])) and Decimal(row.record["adjusted_g_per_l"]) > 0:
             # A photo that was sent twice for one case is one line.
             found.setdefault((row.id, row.stored_sha256), _line(row, key, known))
     return list(found.values())

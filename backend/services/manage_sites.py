@@ -28,20 +28,28 @@ class SiteUnknown(Refused):
 
 
 def put_site(
-    database: Database, clock: Clock, code: str, *, practice: bool, retention_days: int | None, by: str
+    database: Database,
+    clock: Clock,
+    code: str,
+    *,
+    practice: bool,
+    retention_days: int | None,
+    altitude_m: int | None = None,
+    by: str,
 ) -> bool:
-    """Make a site, or change how long it keeps cases; True when it is new.
+    """Make a site, or change how long it keeps cases and how high it lies; True when it is new.
 
     Args:
         practice: its cases teach people and never count; fixed when the site is made.
         retention_days: cases older than this are erased by the sweeper; None keeps them.
+        altitude_m: for those who say that they live there; None changes nothing.
 
     Raises:
         SiteUnfit
         SiteTaken: ``practice`` is not what it was made with.
     """
     _check(code, retention_days)
-    row = {"code": code, "practice": practice, "retention_days": retention_days}
+    row = {"code": code, "practice": practice, "retention_days": retention_days, "altitude_m": altitude_m}
     with database.write() as tx:
         if database.insert_once(tx, sites, {**row, "made_at": clock.now(), "made_by": by}):
             write_audit(tx, clock, by, "site.create", code, new=row)
@@ -53,10 +61,11 @@ def put_site(
                 field="practice", value=practice,
                 remedy="Make another site with a code of its own.",
             )  # fmt: skip
-        if there.retention_days != retention_days:
-            tx.execute(update(sites).where(sites.c.code == code).values(retention_days=retention_days))
-            old = {"retention_days": there.retention_days}
-            write_audit(tx, clock, by, "site.change", code, old=old, new={"retention_days": retention_days})
+        said = {"retention_days": retention_days} | ({} if altitude_m is None else {"altitude_m": altitude_m})
+        if changed := {name: value for name, value in said.items() if there._mapping[name] != value}:
+            tx.execute(update(sites).where(sites.c.code == code).values(changed))
+            old = {name: there._mapping[name] for name in changed}
+            write_audit(tx, clock, by, "site.change", code, old=old, new=changed)
         return False
 
 

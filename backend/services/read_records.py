@@ -12,6 +12,7 @@ from backend.db.tables import (
     amendments,
     cases,
     changes,
+    follow_ups,
     lab_results,
     lab_retractions,
     labels,
@@ -20,7 +21,9 @@ from backend.db.tables import (
     releases,
     sites,
 )
+from backend.services.alerts import alerts_of
 from backend.services.derive_label import is_newest
+from backend.services.record_follow_up import is_newest_follow_up
 from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
 from backend.services.specimens_to_collect import specimens_to_collect
@@ -30,6 +33,7 @@ from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
 from pallor.consent import Purpose
 from pallor.lab import Hb, read_hb
 from pallor.label import label_of
+from pallor.photo import PhotoRole
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 from pallor.reported import Rejection
@@ -46,6 +50,9 @@ class CaseView:
     advice: Advice
     photos: list[tuple[Row[Any], list[tuple[str, str]]]]
     label: Row[Any] | None
+    results: list[Row[Any]]
+    alert: Row[Any] | None
+    follow_up: Row[Any] | None
     amended: bool
     consents: dict[Purpose, Standing]
     practice: bool
@@ -154,7 +161,8 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     """The views of some cases, in a handful of queries whatever their number."""
     ids = [row.id for row in rows]
     photos_of: dict[str, list[Row[Any]]] = defaultdict(list)
-    for photo in connection.execute(select(photos).where(photos.c.case_id.in_(ids)).order_by(photos.c.declared_at)):
+    regions = select(photos).where(photos.c.case_id.in_(ids), photos.c.role == PhotoRole.ROI.value)
+    for photo in connection.execute(regions.order_by(photos.c.declared_at)):
         photos_of[photo.case_id].append(photo)
     same_photo = same_photo_cases(connection, [photo.id for found in photos_of.values() for photo in found])
     answers = _shown_answers(connection, ids)
@@ -169,6 +177,7 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     amended = set(connection.execute(select(amendments.c.case_id).where(amendments.c.case_id.in_(ids))).scalars())
     said = standing_consents(connection, ids)
     to_collect = specimens_to_collect(connection, ids)
+    results, alarming, followed = _results(connection, ids), alerts_of(connection, ids), _follow_ups(connection, ids)
     practising = set(connection.execute(select(sites.c.code).where(sites.c.practice)).scalars())
     manifests: dict[str, Manifest | None] = {}
     views = []
@@ -207,6 +216,9 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                 ),
                 photos=[(photo, same_photo[photo.id]) for photo in photos_of[row.id]],
                 label=newest_label.get(row.id),
+                results=results[row.id],
+                alert=alarming.get(row.id),
+                follow_up=followed.get(row.id),
                 amended=row.id in amended,
                 consents=said[row.id],
                 practice=row.site in practising,
@@ -231,6 +243,20 @@ def _shown_answers(connection: Connection, case_ids: list[str]) -> dict[str, Pre
 def _newest_labels(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
     query = select(labels).where(labels.c.case_id.in_(case_ids), is_newest())
     return {row.case_id: row for row in connection.execute(query) if not row.record.get("retracted")}
+
+
+def _results(connection: Connection, case_ids: list[str]) -> dict[str, list[Row[Any]]]:
+    """Every laboratory result of each case, in the order in which they came, also those that were corrected."""
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    query = select(lab_results).where(lab_results.c.case_id.in_(case_ids))
+    for row in connection.execute(query.order_by(lab_results.c.received_at, lab_results.c.id)):
+        found[row.case_id].append(row)
+    return found
+
+
+def _follow_ups(connection: Connection, case_ids: list[str]) -> dict[str, Row[Any]]:
+    query = select(follow_ups).where(follow_ups.c.case_id.in_(case_ids), is_newest_follow_up())
+    return {row.case_id: row for row in connection.execute(query)}
 
 
 def _standing_values(connection: Connection, case_ids: list[str]) -> dict[str, list[Hb]]:

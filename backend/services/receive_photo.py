@@ -6,40 +6,20 @@ Bytes wait in the database until the last one is there; then the photo is taken 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, select
 
 from backend.db.engine import Database
-from backend.db.tables import photos, upload_pieces
+from backend.db.tables import photos
+from backend.services.audit import write_audit
+from backend.services.keep_pieces import PHOTO_PIECES
 from backend.services.records import ContentDiffers, IdTaken, case_row, not_found
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
 from backend.services.take_in_photo import Declaration, Intake, take_in
 from pallor.clock import Clock
-from pallor.errors import Refused
+from pallor.photo import PhotoRole
 from pallor.store.port import image_key
-
-
-class OffsetMismatch(Refused):
-    """The piece does not begin where the bytes on record end; ``expected`` is where it should begin."""
-
-    def __init__(self, expected: int, offset: int) -> None:
-        super().__init__(
-            f"{expected} bytes are on record, this piece begins at {offset}",
-            field="Upload-Offset", value=offset, remedy=f"Go on from byte {expected}.",
-        )  # fmt: skip
-        self.expected = expected
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return OffsetMismatch, (self.expected, self.value)
-
-
-class PieceTooLong(Refused):
-    """More bytes than the photo was said to have."""
-
-
-class PieceChecksumMismatch(Refused):
-    """This piece was changed on the way."""
 
 
 def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, *, by: str, whole: bool = True) -> bool:
@@ -55,15 +35,10 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         then sending an empty piece at the end tries again.
     """
     with intake.database.write() as tx:
-        row = _declared(intake, tx, photo, offset + len(data), by)
+        row = declare(intake, tx, photo, offset + len(data), by=by)
         if row.state != "uploading":
             return False
-        held = _held_bytes(tx, photo.photo_id)
-        if held == row.bytes and offset + len(data) <= held:
-            complete = whole  # every byte was here already: a repeat, or the end of one that was interrupted
-        else:
-            _keep(tx, row, held, offset, data)
-            complete = whole and held + len(data) == row.bytes
+        complete = PHOTO_PIECES.add(tx, photo.photo_id, row.bytes, offset, data, whole=whole)
     return complete and take_in(intake, photo, by=by)
 
 
@@ -78,7 +53,7 @@ def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[An
         row = connection.execute(select(photos).where(photos.c.id == photo_id, photos.c.case_id == case_id)).first()
         if row is None:
             raise not_found("photo_id", photo_id, "photo")
-        held = _held_bytes(connection, photo_id) if row.state == "uploading" else row.bytes
+        held = PHOTO_PIECES.held(connection, photo_id) if row.state == "uploading" else row.bytes
         return row, held, same_photo_cases(connection, [photo_id])[photo_id]
 
 
@@ -93,14 +68,28 @@ def discard_uploads(database: Database, tx: Connection, clock: Clock, which: Col
     unfinished = (photos.c.state == "uploading") & which
     found = tx.execute(select(photos.c.id, photos.c.stored_sha256).where(unfinished)).all()
     for photo in found:
-        tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.id))
+        PHOTO_PIECES.drop(tx, photo.id)
         tx.execute(delete(photos).where(photos.c.id == photo.id))
     ask_to_take_away(database, tx, clock.now(), [image_key(p.stored_sha256) for p in found if p.stored_sha256])
     return len(found)
 
 
-def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: str) -> Row[Any]:
-    """The photo's row; made now if this is its first piece, which ends at byte ``end``."""
+def discard_context(database: Database, tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
+    """Let go of a case's context photos: they are kept only while training is consented to."""
+    kept = (photos.c.case_id == case_id) & (photos.c.role == PhotoRole.CONTEXT.value)
+    for row in tx.execute(select(photos).where(kept)).all():
+        PHOTO_PIECES.drop(tx, row.id)
+        tx.execute(delete(photos).where(photos.c.id == row.id))
+        ask_to_take_away(database, tx, clock.now(), [image_key(row.stored_sha256)] if row.stored_sha256 else [])
+        write_audit(tx, clock, by, "photo.discard", row.id, case_id=case_id, reason="no consent to training")
+
+
+def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by: str) -> Row[Any]:
+    """The photo's row; made now if this is its first piece, which ends at byte ``end``.
+
+    Raises:
+        NotFound, CaseErased, ConsentWithdrawn, ContentDiffers, IdTaken
+    """
     case_row(tx, photo.case_id)
     declared: dict[str, Any] = {
         "case_id": photo.case_id,
@@ -109,6 +98,9 @@ def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: 
         "media_type": photo.media_type,
         "captured_at": photo.captured_at,
         "eye": photo.eye,
+        "role": photo.role.value,
+        "of": photo.of,
+        "capture": photo.capture,
     }
     stamp = {"id": photo.photo_id, "state": "uploading", "declared_at": intake.clock.now(), "declared_by": by}
     intake.database.insert_once(tx, photos, declared | stamp)
@@ -123,20 +115,3 @@ def _declared(intake: Intake, tx: Connection, photo: Declaration, end: int, by: 
     if row.state == "uploading":  # what had arrived before is known by its phone to be here
         check_care(tx, photo.case_id)
     return row
-
-
-def _held_bytes(tx: Connection, photo_id: str) -> int:
-    length = func.coalesce(func.sum(func.length(upload_pieces.c.data)), 0)
-    return int(tx.execute(select(length).where(upload_pieces.c.photo_id == photo_id)).scalar_one())
-
-
-def _keep(tx: Connection, row: Row[Any], held: int, offset: int, data: bytes) -> None:
-    if offset != held:
-        raise OffsetMismatch(held, offset)
-    if held + len(data) > row.bytes:
-        raise PieceTooLong(
-            f"the photo was said to have {row.bytes} bytes", field="Upload-Length", value=held + len(data),
-            remedy="Send Upload-Length as the size of the whole photo, and no byte beyond it.",
-        )  # fmt: skip
-    if data:
-        tx.execute(upload_pieces.insert().values(photo_id=row.id, offset=offset, data=data))

@@ -10,7 +10,7 @@ from stdnum.iso7064 import mod_37_2
 from pallor.errors import Refused
 
 BARCODE_LENGTH = 10
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # without I, L, O and U, which people read as others
+LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # without I, L, O and U, which people read as others
 _BETWEEN = str.maketrans("", "", " -")  # as people write it in groups
 
 
@@ -21,16 +21,16 @@ class BarcodeUnfit(Refused):
 def new_barcode() -> str:
     """A fresh number."""
     while True:
-        drawn = "".join(secrets.choice(_LETTERS) for _ in range(BARCODE_LENGTH - 1))
+        drawn = "".join(secrets.choice(LETTERS) for _ in range(BARCODE_LENGTH - 1))
         check = mod_37_2.calc_check_digit(drawn)
-        if check in _LETTERS:  # not '*', which no one finds on a phone, nor what is misread
+        if check in LETTERS:  # not '*', which no one finds on a phone, nor what is misread
             return drawn + check
 
 
 def check_barcode(text: str, field: str = "specimen_barcode") -> str:
     """The number as it is kept: upper case, without what stands between its groups; raises ``BarcodeUnfit``."""
     number = text.translate(_BETWEEN).upper()
-    if len(number) != BARCODE_LENGTH or not set(number) <= set(_LETTERS) or not mod_37_2.is_valid(number):
+    if len(number) != BARCODE_LENGTH or not set(number) <= set(LETTERS) or not mod_37_2.is_valid(number):
         raise BarcodeUnfit(
             "not the number of a specimen label, or one of its characters is wrong", field=field,
             value="(not repeated: it may be something else)",

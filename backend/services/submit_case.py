@@ -32,33 +32,40 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
         IdTaken: it is on record at a site beyond these.
         CaseErased: it was on record, and is not to come back.
     """
+    with database.write() as tx:
+        return record_case(database, tx, clock, case, within=within, by=by)
+
+
+def record_case(
+    database: Database, tx: Connection, clock: Clock, case: Case, *, within: frozenset[str] | None, by: str
+) -> bool:
+    """``submit_case`` in a transaction that records more."""
     row = {
         "id": case.id,
         "site": case.site,
         "subject_code": case.subject_code,
         "facts": case.to_json(),
+        "specimen_barcode": case.specimen_barcode,
         "submitted_digest": case.digest(),
         "received_at": clock.now(),
         "received_by": by,
-        "specimen_barcode": case.specimen_barcode,
     }
-    with database.write() as tx:
-        _check_site(tx, case.site, within)
-        check_not_erased(tx, case.id, within)
-        if tx.execute(select(tombstones.c.case_id).where(tombstones.c.case_id == case.id)).first():
-            raise IdTaken("case_id", case.id)
-        if database.insert_once(tx, cases, row):
-            _record_consents(tx, case, row)
-            note_change(tx, clock, "case", case.id, case.id)
-            write_audit(tx, clock, by, "case.submit", case.id, case_id=case.id, new=case.to_json())
-            return True
-        there = case_row(tx, case.id)
-        if within is not None and there.site not in within:  # nothing of another site's case is told
-            raise IdTaken("case_id", case.id)
-        # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
-        if there.submitted_digest != case.digest():
-            raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
-        return False
+    check_own_site(tx, case.site, within)
+    check_not_erased(tx, case.id, within)
+    if tx.execute(select(tombstones.c.case_id).where(tombstones.c.case_id == case.id)).first():
+        raise IdTaken("case_id", case.id)
+    if database.insert_once(tx, cases, row):
+        _record_consents(tx, case, row)
+        note_change(tx, clock, "case", case.id, case.id)
+        write_audit(tx, clock, by, "case.submit", case.id, case_id=case.id, new=case.to_json())
+        return True
+    there = case_row(tx, case.id)
+    if within is not None and there.site not in within:  # nothing of another site's case is told
+        raise IdTaken("case_id", case.id)
+    # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
+    if there.submitted_digest != case.digest():
+        raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
+    return False
 
 
 def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
@@ -71,8 +78,8 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
         tx.execute(consents.insert().values(said | who | stamp))
 
 
-def _check_site(tx: Connection, site: str, within: frozenset[str] | None) -> None:
-    known = tx.execute(select(sites.c.code).where(sites.c.code == site)).scalar()
+def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:
+    known = connection.execute(select(sites.c.code).where(sites.c.code == site)).scalar()
     if known is None or (within is not None and site not in within):
         raise SiteNotYours(
             "not one of your sites", field="site", value=site,

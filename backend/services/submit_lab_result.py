@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from backend.db.engine import Database
 from backend.db.tables import lab_results
+from backend.services.alerts import raise_alert
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import case_of, case_row, note_change, put_once
@@ -87,6 +88,7 @@ def record_result(database: Database, tx: Connection, clock: Clock, result: LabR
         return False
     note_change(tx, clock, "lab-result", result.id, result.case_id)
     write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
+    raise_alert(tx, clock, result.case_id, result.id, result.hb.g_per_l, by=by)
     derive_label(tx, clock, result.case_id, table, by=by)
     return True
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from backend.db.engine import Database
 from backend.db.tables import labels, object_claims, object_deletions, photos, snapshots
@@ -36,6 +36,12 @@ def begin_claim(tx: Connection, now: datetime, key: str) -> str:
 def end_claim(tx: Connection, claim_id: str) -> None:
     """The object is stored, and what refers to it, if anything does, is written down in the same transaction."""
     tx.execute(delete(object_claims).where(object_claims.c.id == claim_id))
+
+
+def oldest_claim(connection: Connection) -> datetime | None:
+    """Since when somebody has been about to store an object; None when nobody is."""
+    until: datetime | None = connection.execute(select(func.min(object_claims.c.until))).scalar()
+    return None if until is None else until - _CLAIM
 
 
 def take_away_objects(database: Database, store: ObjectStore, clock: Clock) -> int:

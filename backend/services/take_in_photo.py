@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from backend.db.engine import Database
-from backend.db.tables import photos, upload_pieces
+from backend.db.tables import photos
 from backend.queue import Send
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
+from backend.services.keep_pieces import PHOTO_PIECES, ChecksumMismatch
 from backend.services.records import note_change
 from backend.services.same_photo import warn_of_same_photo
 from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
@@ -22,13 +23,10 @@ from pallor.image.decode import Limits, decode, encode
 from pallor.image.fingerprint import bands, perceptual_hash
 from pallor.image.quality import Quality, judge
 from pallor.messages import PredictCase
+from pallor.photo import PhotoRole
 from pallor.store.port import ObjectStore, image_key
 
 _PHOTOS_AT_ONCE = 2
-
-
-class ChecksumMismatch(Refused):
-    """All bytes are there, but they are not the ones that were promised."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,26 @@ class Declaration:
     media_type: str
     captured_at: datetime
     eye: str | None
+    role: PhotoRole = PhotoRole.ROI
+    of: str | None = None
+    capture: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo that was decoded: as it is stored, and what was made of it.
+
+    ``quality``: None for a photo that is not to be scored. ``perceptual``: None where nothing is to be seen.
+    """
+
+    stored: bytes = field(repr=False)
+    stored_sha256: str
+    quality: Quality | None
+    perceptual: str | None
+
+    @property
+    def to_be_scored(self) -> bool:
+        return self.quality is not None and self.quality.passed
 
 
 @dataclass(frozen=True)
@@ -68,46 +86,52 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
         ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``: nothing of the photo is kept.
         StoreUnavailable: its bytes are kept, to be taken in later.
     """
-    data = _assembled(intake.database, photo.photo_id)
-    if data is None:
-        return False
+    with intake.database.read() as connection:
+        if _state(connection, photo.photo_id) != "uploading":
+            return False
+        data = PHOTO_PIECES.joined(connection, photo.photo_id)
     try:
-        _check_digest(photo, data)
-        with intake.turns:
-            image = decode(data, declared_type=photo.media_type, limits=intake.limits)
-            stored, quality = encode(image), judge(image)
-            # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
-            perceptual = perceptual_hash(image) if quality.passed else None
-            del image
+        seen = look_at(intake, photo, data)
     except Refused:
         _forget(intake.database, photo.photo_id)
         raise
-    stored_sha256 = sha256_of(stored)
-    claim_id = _claim(intake, photo.photo_id, stored_sha256)
+    claim_id = _claim(intake, photo.photo_id, seen.stored_sha256)
     if claim_id is None:
         return False
-    intake.store.put(image_key(stored_sha256), stored)
+    intake.store.put(image_key(seen.stored_sha256), seen.stored)
     with intake.database.write() as tx:
         end_claim(tx, claim_id)
-        if not _record(intake, tx, photo, stored_sha256, perceptual, quality, by):
+        if not record_photo(intake, tx, photo, seen, by=by):
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
-            ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(stored_sha256)])
+            ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(seen.stored_sha256)])
             return False
-    if quality.passed:
-        intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
+    if seen.to_be_scored:
+        intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
     return True
+
+
+def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
+    """Check and decode a photo, and judge it if it is to be scored.
+
+    Raises:
+        ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``.
+    """
+    _check_digest(photo, data)
+    with intake.turns:
+        image = decode(data, declared_type=photo.media_type, limits=intake.limits)
+        stored = encode(image)
+        quality = judge(image) if photo.role is PhotoRole.ROI else None
+        # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
+        perceptual = perceptual_hash(image) if quality is not None and quality.passed else None
+    return Seen(stored, sha256_of(stored), quality, perceptual)
 
 
 def message_for(case_id: str, photo_id: str, stored_sha256: str) -> PredictCase:
     return PredictCase(case_id, photo_id, stored_sha256, image_key(stored_sha256))
 
 
-def _assembled(database: Database, photo_id: str) -> bytes | None:
-    """All pieces of a photo, joined; None when it is no longer uploading."""
-    pieces = select(upload_pieces.c.data).where(upload_pieces.c.photo_id == photo_id).order_by(upload_pieces.c.offset)
-    with database.read() as connection:
-        state = connection.execute(select(photos.c.state).where(photos.c.id == photo_id)).scalar()
-        return b"".join(connection.execute(pieces).scalars()) if state == "uploading" else None
+def _state(connection: Connection, photo_id: str) -> str | None:
+    return connection.execute(select(photos.c.state).where(photos.c.id == photo_id)).scalar()
 
 
 def _check_digest(photo: Declaration, data: bytes) -> None:
@@ -133,37 +157,33 @@ def _claim(intake: Intake, photo_id: str, stored_sha256: str) -> str | None:
         return begin_claim(tx, intake.clock.now(), image_key(stored_sha256))
 
 
-def _record(
-    intake: Intake,
-    tx: Connection,
-    photo: Declaration,
-    stored_sha256: str,
-    perceptual: str | None,
-    quality: Quality,
-    by: str,
-) -> bool:
-    """Write down what became of the photo; False when another request was first."""
+def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> bool:
+    """Write down what became of a photo that was declared; False when another request was first."""
     now = intake.clock.now()
     facts: dict[str, Any] = {
-        "state": "waiting" if quality.passed else "refused",
-        "refusal": None if quality.passed else "photo-quality",
-        "quality": quality.to_json(),
-        "stored_sha256": stored_sha256,
-        "perceptual_hash": perceptual,
+        "state": _became(seen),
+        "refusal": "photo-quality" if _became(seen) == "refused" else None,
+        "quality": seen.quality.to_json() if seen.quality else None,
+        "stored_sha256": seen.stored_sha256,
+        "perceptual_hash": seen.perceptual,
         "received_at": now,
-        "sent_at": now if quality.passed else None,
-        **{f"band{i}": band for i, band in enumerate(bands(perceptual) if perceptual else ())},
+        "sent_at": now if seen.to_be_scored else None,
+        **{f"band{i}": band for i, band in enumerate(bands(seen.perceptual) if seen.perceptual else ())},
     }
     unseen = (photos.c.id == photo.photo_id) & (photos.c.state == "uploading")
     if tx.execute(update(photos).where(unseen).values(facts)).rowcount == 0:
         return False
-    tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.photo_id))
+    PHOTO_PIECES.drop(tx, photo.photo_id)
     note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
-    said = {"uploaded_sha256": photo.uploaded_sha256, "stored_sha256": stored_sha256, "refusal": facts["refusal"]}
+    said = {
+        "uploaded_sha256": photo.uploaded_sha256,
+        "stored_sha256": seen.stored_sha256,
+        "refusal": facts["refusal"],
+    }
     write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
     warned = []
-    if perceptual is not None:
-        warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, perceptual)
+    if seen.perceptual is not None:
+        warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, seen.perceptual)
     for case_id, photo_id in warned:  # each hears of its own photo: this one may be of a site that it cannot see
         note_change(tx, intake.clock, "photo", photo_id, case_id)
     for case_id in (*sorted({case_id for case_id, _ in warned}), photo.case_id):
@@ -171,8 +191,14 @@ def _record(
     return True
 
 
+def _became(seen: Seen) -> str:
+    if seen.quality is None:
+        return "kept"
+    return "waiting" if seen.quality.passed else "refused"
+
+
 def _forget(database: Database, photo_id: str) -> None:
     """Drop a photo that cannot be used, so that its id is free for the next try."""
     with database.write() as tx:
-        tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo_id))
+        PHOTO_PIECES.drop(tx, photo_id)
         tx.execute(delete(photos).where(photos.c.id == photo_id, photos.c.state == "uploading"))

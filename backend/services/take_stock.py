@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, case, func, select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, erasures, labels, object_deletions, photos, predictions, workers
+from backend.db.tables import alerts, cases, erasures, labels, object_deletions, photos, predictions, sealed, workers
+from backend.services.alerts import is_standing
 from backend.services.derive_label import is_newest
 from backend.services.standing_consents import care_stands
 from pallor.clock import Clock
@@ -38,6 +39,8 @@ class Stock:
         recent_answers: by engine flavour, precision, and ``yes`` or ``no``: did it stand in for another engine?
         workers: by release, engine flavour, and ``ready``, ``faulty`` or ``silent``.
         unsent: what the sweeper has yet to do, by kind.
+        alerts: critical values that stand, by ``open``, ``escalated`` or ``acknowledged``.
+        put_aside: what phones sealed, was refused and is kept.
     """
 
     waiting: int
@@ -48,6 +51,8 @@ class Stock:
     recent_answers: Counts
     workers: Counts
     unsent: Counts
+    alerts: Counts
+    put_aside: int
 
 
 def take_stock(database: Database, clock: Clock, fresh_seconds: float) -> Stock:
@@ -68,6 +73,10 @@ def take_stock(database: Database, clock: Clock, fresh_seconds: float) -> Stock:
             recent_answers=_counted(connection, _recent_answers(now - RECENT)),
             workers=_counted(connection, _workers(now, timedelta(seconds=fresh_seconds))),
             unsent=_unsent(connection),
+            alerts=_counted(connection, _alerts()),
+            put_aside=connection.execute(
+                select(func.count()).select_from(sealed).where(sealed.c.state == "put-aside")
+            ).scalar_one(),
         )
 
 
@@ -131,6 +140,12 @@ def _recent_refusals(connection: Connection, since: datetime) -> Counts:
     for row in connection.execute(query):
         found.update((reason,) for reason in (row.quality or {}).get("reasons") or (row.refusal,))
     return dict(found)
+
+
+def _alerts() -> Select[Any]:
+    seen, overdue = alerts.c.acknowledged_at.is_not(None), alerts.c.escalated_at.is_not(None)
+    state = case((seen, "acknowledged"), (overdue, "escalated"), else_="open")
+    return select(state, func.count()).where(is_standing()).group_by(state)
 
 
 def _workers(now: datetime, fresh: timedelta) -> Select[Any]:

@@ -7,11 +7,14 @@ from sqlalchemy import select
 
 from backend.db.engine import Database
 from backend.db.tables import cases, lab_report_sites, lab_results
+from backend.services.receive_sealed import sealed_row
 from backend.services.records import case_row, not_found
 
 
 def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[str] | None) -> None:
-    """Raise ``NotFound`` unless what ``path`` names, a case, result or line, is of one of ``sites`` (None: every site).
+    """Raise ``NotFound`` unless what ``path`` names (a case, a result, a line, a submission) lies at one of ``sites``.
+
+    None: every site.
 
     Whoever asks for what lies elsewhere is told what they would be told of what does not exist.
 
@@ -19,7 +22,10 @@ def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[s
         NotFound, CaseErased
     """
     with database.read() as connection:
-        if "result_id" in path:
+        if "submission_id" in path:
+            if sites is not None and sealed_row(connection, path["submission_id"]).site not in sites:
+                raise not_found("submission_id", path["submission_id"], "submission")
+        elif "result_id" in path and "case_id" not in path:
             query = select(cases.c.site).join(lab_results).where(lab_results.c.id == path["result_id"])
             site = connection.execute(query).scalar()
             if site is None or (sites is not None and site not in sites):

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from pallor.clock import parse_utc, utc_text
 from pallor.ids import is_id
-from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MIN_ALTITUDE_M
+from pallor.subject import MAX_AGE_MONTHS, MAX_ALTITUDE_M, MAX_PREGNANCY_WEEKS, MIN_ALTITUDE_M
 
 _MAX_REPORTED = 16
 _UUID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -103,6 +103,7 @@ Barcode = Annotated[
 Whole = Annotated[int, BeforeValidator(_whole)]
 Age = Annotated[Whole, Field(ge=0, le=MAX_AGE_MONTHS)]
 Trimester = Annotated[Whole, Field(ge=1, le=3)]
+Weeks = Annotated[Whole, Field(ge=0, le=MAX_PREGNANCY_WEEKS)]
 Altitude = Annotated[Whole, Field(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)]
 Count = Annotated[int, BeforeValidator(_digits)]  # a number that arrives as text: in a header or a query
 Id = Annotated[

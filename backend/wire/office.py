@@ -6,7 +6,7 @@ from pydantic import Field, StrictBool, StrictStr
 
 from backend.access.enrolment import LEAST, MOST, USUAL
 from backend.access.roles import DeviceKind, DeviceState, PersonState, Role
-from backend.wire.fields import Moment, Plain, Secret, Sha256, Site, Whole, Wire
+from backend.wire.fields import Altitude, Moment, Plain, Secret, Sha256, Site, Whole, Wire
 
 _MINUTE = 60
 _Name = Annotated[
@@ -32,6 +32,9 @@ class SiteIn(Wire):
     practice: StrictBool = Field(description="Its cases teach people and never count; fixed when the site is made")
     retention_days: Annotated[Whole, Field(ge=1, le=36500)] | None = Field(
         description="Cases older than this are erased; null keeps them"
+    )
+    altitude_m: Altitude | None = Field(
+        default=None, description="Of those who say that they live there; null changes nothing"
     )
 
 
@@ -85,6 +88,7 @@ class SiteOut(Wire):
     code: Site
     practice: bool
     retention_days: int | None
+    altitude_m: int | None
     made_at: Moment
     made_by: str
 

@@ -5,11 +5,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.wire.fields import Id, Moment, Sha256, Site, Wire
+from backend.wire.follow_up import AlertOut, FollowUpOut
 from pallor.advice import Advice, AdviceCode
 from pallor.case import DangerSign, Status
 from pallor.lab import Performer, Specimen
+from pallor.photo import PhotoRole
 from pallor.reported import Rejection
-from pallor.subject import Pregnancy, Sex
+from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking
 
 
 class AdviceOut(Wire):
@@ -29,6 +31,9 @@ class SubjectOut(Wire):
     pregnancy: Pregnancy
     trimester: int | None
     altitude_m: int | None
+    altitude_source: AltitudeSource | None = None
+    pregnancy_weeks: int | None = None
+    smoking: Smoking | None = None
 
 
 class PhotoOut(Wire):
@@ -36,11 +41,15 @@ class PhotoOut(Wire):
 
     case_id: Id
     photo_id: Id
-    state: Literal["uploading", "waiting", "refused", "scored"]
+    state: Literal["uploading", "waiting", "refused", "scored", "kept"]
     received_bytes: int
     bytes: int
     uploaded_sha256: Sha256
     stored_sha256: Sha256 | None
+    captured_at: Moment
+    eye: Literal["left", "right"] | None
+    role: PhotoRole
+    capture: dict[str, Any] | None = Field(description="How it was taken, as far as the phone told")
     received_at: Moment | None
     refusal: str | None
     quality: dict[str, Any] | None
@@ -69,6 +78,19 @@ class LabelOut(Wire):
     supersedes: Id | None
     derived_at: Moment
     written: bool = Field(description="The record is durable in the object store")
+
+
+class ResultOut(Wire):
+    """A laboratory result of a case, as the field sees it."""
+
+    result_id: Id
+    hb_value: str
+    hb_unit: str
+    hb_g_per_l: str
+    taken_at: Moment
+    specimen: Specimen
+    supersedes: Id | None
+    superseded: bool = Field(description="Another has corrected it")
 
 
 class ConsentOut(Wire):
@@ -103,7 +125,7 @@ class CaseOut(Wire):
     danger_signs: list[DangerSign]
     severe_pallor: bool
     sore_eye: bool
-    specimen_barcode: str | None
+    specimen_barcode: str | None = None
     recollect: RecollectOut | None = Field(description="Open until a value comes")
     consent: ConsentsOut
     amended: bool
@@ -111,6 +133,9 @@ class CaseOut(Wire):
     advice: AdviceOut
     photos: list[PhotoOut]
     label: LabelOut | None
+    results: list[ResultOut] = Field(description="In the order in which they came, also those that were corrected")
+    alert: AlertOut | None
+    follow_up: FollowUpOut | None
     warnings: list[str]
 
 
@@ -169,7 +194,7 @@ class PredictionOut(Wire):
 class ChangeOut(Wire):
     kind: Literal[
         "case", "photo", "prediction", "lab-result", "lab-retraction", "recollect", "amendment", "consent", "label",
-        "erased",
+        "follow-up", "alert", "erased",
     ]  # fmt: skip
     id: Id
     case_id: Id

@@ -3,22 +3,37 @@
 import base64
 import re
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from backend.services.specimen_barcode import check_barcode
-from backend.wire.fields import Age, Altitude, Barcode, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
+from backend.wire.fields import (
+    Age,
+    Altitude,
+    Barcode,
+    Count,
+    Id,
+    Moment,
+    Plain,
+    Reported,
+    Site,
+    Trimester,
+    Weeks,
+    Wire,
+)
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
 from pallor.clock import parse_utc, utc_text
 from pallor.consent import Consent, Consents
 from pallor.errors import Refused
 from pallor.lab import LabResult, Performer, Specimen, read_hb, read_specimen
-from pallor.subject import Pregnancy, Sex, Subject, age_from_birth_month
+from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking, Subject, age_from_birth_month, trimester_at
 
 # Phones' clocks are wrong by hours more often than by years; what is from the day after tomorrow is a wrong clock.
-_MAX_AHEAD = timedelta(hours=36)
-_ASKED_FROM_MONTHS = 10 * 12  # from here on pregnancy is a question, and silence is no answer
+MAX_AHEAD = timedelta(hours=36)
+PREGNANCY_ASKED_FROM_MONTHS = 10 * 12  # from here on pregnancy is a question, and silence is no answer
+REASON_LENGTH = (3, 300)
+WORDING = "^[a-z0-9][a-z0-9.-]{0,63}$"
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -31,7 +46,7 @@ class AgeAmbiguous(Refused):
 
 
 class UploadLengthMissing(Refused):
-    """Without a length nobody can tell a photo from a part of one."""
+    """Without a length nobody can tell a whole from a part of one."""
 
 
 class SealedAtUnreadable(Refused):
@@ -80,12 +95,17 @@ class SubjectIn(Wire):
     altitude_m: Altitude | None = Field(
         default=None, description="Altitude of residence in metres; leave out when not known"
     )
+    altitude_source: AltitudeSource | None = Field(default=None, description="Where that altitude is from")
+    pregnancy_weeks: Weeks | None = Field(default=None, description="Completed; the trimester follows from them")
+    smoking: Smoking | None = Field(
+        default=None, description="Cigarettes a day, from 15 years on; a fact, no value is adjusted for it"
+    )
 
 
 Wording = Annotated[
     StrictStr,
     Field(
-        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        pattern=WORDING,
         description="The version of the text that was read out",
         examples=["care-en-1"],
     ),
@@ -127,25 +147,25 @@ class PhotoQuery(Wire):
     eye: Literal["left", "right"] | None = None
 
 
-class PhotoHeaders(BaseModel):
+class PieceHeaders(BaseModel):
     """Resumable by offset; digests as in RFC 9530."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     repr_digest: StrictStr = Field(
-        alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole photo",
+        alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole",
         examples=["sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"],
     )  # fmt: skip
     content_digest: StrictStr | None = Field(
         default=None, alias="Content-Digest", max_length=200, description="`sha-256=:<base64>:` of this piece alone"
     )
     upload_offset: Count = Field(
-        default=0, alias="Upload-Offset", ge=0, description="Where in the photo this piece begins"
+        default=0, alias="Upload-Offset", ge=0, description="Where in the whole this piece begins"
     )
     upload_length: Annotated[Count, Field(ge=0)] | None = Field(
         default=None,
         alias="Upload-Length",
-        description="Size of the whole photo in bytes; default: of this piece",
+        description="Size of the whole in bytes; default: of this piece",
     )
 
 
@@ -173,6 +193,9 @@ class SubjectChanges(Wire):
     pregnancy: Pregnancy | None = None
     trimester: Trimester | None = None
     altitude_m: Altitude | None = None
+    altitude_source: AltitudeSource | None = None
+    pregnancy_weeks: Weeks | None = None
+    smoking: Smoking | None = None
 
 
 class CaseChanges(Wire):
@@ -183,6 +206,12 @@ class CaseChanges(Wire):
     danger_signs: list[DangerSign] | None = Field(default=None, max_length=len(DangerSign))
     severe_pallor: StrictBool | None = None
     sore_eye: StrictBool | None = None
+    specimen_barcode: Barcode | None = None
+
+
+Forgettable = Literal[
+    "subject.altitude_m", "subject.trimester", "subject.pregnancy_weeks", "subject.smoking", "specimen_barcode"
+]
 
 
 class AmendmentIn(Wire):
@@ -191,10 +220,12 @@ class AmendmentIn(Wire):
     )
 
     changes: CaseChanges
-    forget: list[Literal["subject.altitude_m", "subject.trimester"]] = Field(
-        default=[], max_length=2, description="Facts that turned out not to be known after all"
+    forget: list[Forgettable] = Field(
+        default=[], max_length=len(get_args(Forgettable)), description="Facts that turned out not to be known after all"
     )
-    reason: Plain = Field(min_length=3, max_length=300, description="Why the record was wrong; no names")
+    reason: Plain = Field(
+        min_length=REASON_LENGTH[0], max_length=REASON_LENGTH[1], description="Why the record was wrong; no names"
+    )
 
 
 def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
@@ -226,10 +257,16 @@ def to_changes(body: AmendmentIn, now: datetime) -> dict[str, Any]:
                 "another day of the visit can mean another age", field="changes.subject.age_months", value=None,
                 remedy="Send the age at that visit with it, also when it stays the same.",
             )  # fmt: skip
+    if "specimen_barcode" in changes:
+        changes["specimen_barcode"] = check_barcode(changes["specimen_barcode"], "changes.specimen_barcode")
     if "danger_signs" in changes:
         changes["danger_signs"] = sorted(set(changes["danger_signs"]))
+    weeks = changes.get("subject", {}).get("pregnancy_weeks")
+    if weeks is not None:
+        changes["subject"].setdefault("trimester", trimester_at(weeks))
     for fact in body.forget:
-        changes.setdefault("subject", {})[fact.removeprefix("subject.")] = None
+        of = changes.setdefault("subject", {}) if fact.startswith("subject.") else changes
+        of[fact.removeprefix("subject.")] = None
     return changes
 
 
@@ -260,7 +297,7 @@ def check_captured_at(captured_at: datetime, now: datetime) -> None:
 
 def check_not_ahead(field: str, moment: datetime, now: datetime) -> None:
     """Raise ``MomentInFuture`` for what has not been yet, allowing for a clock that is wrong by hours."""
-    if moment > now + _MAX_AHEAD:
+    if moment > now + MAX_AHEAD:
         raise MomentInFuture(
             "this lies in the future", field=field, value=utc_text(moment),
             remedy=f"Check the date and the clock it comes from (here it is {utc_text(now)}), and send it again.",
@@ -317,6 +354,8 @@ def _to_subject(body: SubjectIn, visited_at: datetime) -> Subject:
     age = age_from_birth_month(body.birth_month, visited_at) if body.birth_month is not None else body.age_months or 0
     pregnancy = body.pregnancy
     if pregnancy is None:
-        asked_for = body.sex is not Sex.MALE and age >= _ASKED_FROM_MONTHS
+        asked_for = body.sex is not Sex.MALE and age >= PREGNANCY_ASKED_FROM_MONTHS
         pregnancy = Pregnancy.UNKNOWN if asked_for else Pregnancy.NO
-    return Subject(age, body.sex, pregnancy, body.trimester, body.altitude_m)
+    weeks = body.pregnancy_weeks
+    trimester = trimester_at(weeks) if weeks is not None and body.trimester is None else body.trimester
+    return Subject(age, body.sex, pregnancy, trimester, body.altitude_m, weeks, body.smoking, body.altitude_source)

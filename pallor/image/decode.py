@@ -5,7 +5,9 @@ interest (the palpebral conjunctiva); an image without alpha is used whole.
 """
 
 import io
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_OPAQUE_FROM = 128  # alpha from here up is inside the region
+OPAQUE_FROM = 128  # alpha from here up is inside the region
 _SEND_A_PHOTO = "Send the photo as PNG, JPEG or WebP."
 
 
@@ -116,12 +118,7 @@ def decode(data: bytes, *, declared_type: str | None = None, limits: Limits = Li
     if not data:
         raise PhotoEmpty("There is no photo.", field="body", value="0 bytes", remedy=_SEND_A_PHOTO)
     if len(data) > limits.max_bytes:
-        raise PhotoTooLarge(
-            f"The photo is larger than {limits.max_bytes:,} bytes.",
-            field="body",
-            value=f"{len(data):,} bytes",
-            remedy="Crop it to the eyelid, or save it with a lower JPEG quality, and send it again.",
-        )
+        raise _too_large(len(data), limits)
     media_type = media_type_of(data)
     if media_type is None:
         raise PhotoFormatUnknown(
@@ -153,6 +150,19 @@ def decode(data: bytes, *, declared_type: str | None = None, limits: Limits = Li
     return _decode_pixels(media_type, header)
 
 
+def read_file(path: Path, *, limits: Limits = Limits()) -> bytes:
+    """The bytes of a photo's file; of one that is too large no more is read than tells so.
+
+    Raises:
+        PhotoTooLarge, OSError
+    """
+    with path.open("rb") as file:
+        data = file.read(limits.max_bytes + 1)
+        if len(data) > limits.max_bytes:
+            raise _too_large(os.fstat(file.fileno()).st_size, limits)
+    return data
+
+
 def encode(photo: Photo) -> bytes:
     """A lossless PNG of what is inside the region, without metadata; what lies outside becomes 0, fully transparent."""
     inside = photo.mask[..., None]
@@ -162,6 +172,15 @@ def encode(photo: Photo) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=3)  # the default, 6, saves little more and takes far longer
     return out.getvalue()
+
+
+def _too_large(size: int, limits: Limits) -> PhotoTooLarge:
+    return PhotoTooLarge(
+        f"The photo is larger than {limits.max_bytes:,} bytes.",
+        field="body",
+        value=f"{size:,} bytes",
+        remedy="Crop it to the eyelid, or save it with a lower JPEG quality, and send it again.",
+    )
 
 
 def _bare(media_type: str) -> str:
@@ -209,7 +228,7 @@ def _decode_pixels(media_type: str, header: Header) -> Photo:
                 turn = _UPRIGHT[header.orientation]
                 rgb, alpha = rgb.transpose(turn), None if alpha is None else alpha.transpose(turn)
             pixels = np.array(rgb)
-            mask = np.ones(pixels.shape[:2], bool) if alpha is None else np.asarray(alpha) >= _OPAQUE_FROM
+            mask = np.ones(pixels.shape[:2], bool) if alpha is None else np.asarray(alpha) >= OPAQUE_FROM
     except (MemoryError, Refused):
         raise
     except Exception as error:  # a decoder given hostile bytes may raise anything: this is the adapter's one door

@@ -42,9 +42,32 @@ _JUDGED_SIDE = 256  # about a model's input: detail too fine for it is not misse
 _RIM_PIXELS = 5  # at the rim of the mask, skin and eyeball blur into the region and would pass for detail
 _MIN_CORE_PIXELS = 200
 _TOO_FAINT = 5e-4  # detail below this, in log units, is as good as none
+_SIGMAS = (1.0, 2.0, 4.0)  # detail lies between one and the next
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 Array = NDArray[np.float32]
+
+
+def limits() -> dict[str, object]:
+    """Every number that a verdict hangs on, as JSON values: for those who judge in another language."""
+    return {
+        "version": QUALITY_VERSION,
+        "reasons": list(RETAKE_WORDS),
+        "min_region_pixels": _MIN_REGION_PIXELS,
+        "min_red_level": _MIN_RED_LEVEL,
+        "max_clipped_share": _MAX_CLIPPED_SHARE,
+        "max_glare_share": _MAX_GLARE_SHARE,
+        "min_sharpness": _MIN_SHARPNESS,
+        "min_detail": _MIN_DETAIL,
+        "clipped_from": _CLIPPED_FROM,
+        "white_from": _WHITE_FROM,
+        "whiter_than_region": _WHITER_THAN_REGION,
+        "judged_side": _JUDGED_SIDE,
+        "rim_pixels": _RIM_PIXELS,
+        "min_core_pixels": _MIN_CORE_PIXELS,
+        "too_faint": _TOO_FAINT,
+        "sigmas": list(_SIGMAS),
+    }
 
 
 @dataclass(frozen=True)
@@ -122,7 +145,7 @@ def _sharpness(photo: Photo) -> tuple[float, float]:
 def _details(values: Array, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> tuple[float, float]:
     """Detail of one to two pixels, and of two to four, in root mean square (differences of Gaussians)."""
     level = values[mask].mean()
-    layers = [_smoothed(np.where(mask, values - level, 0), mask, sigma) for sigma in (1.0, 2.0, 4.0)]
+    layers = [_smoothed(np.where(mask, values - level, 0), mask, sigma) for sigma in _SIGMAS]
     fine, coarse = (float(np.sqrt(np.mean((sharper - softer)[core] ** 2))) for sharper, softer in pairwise(layers))
     return fine, coarse
 

@@ -96,10 +96,14 @@ def draw(rng: np.random.Generator, hb_g_per_l: float, *, signal: float) -> Draw:
     )
 
 
-def render(chance: Draw) -> Photo:
-    """The photo, about 60 to 200 by 140 to 340 pixels; the same draw gives the same photo."""
+def render(chance: Draw, *, around_px: int = 4) -> Photo:
+    """The photo, about 60 to 200 by 140 to 340 pixels; the same draw gives the same photo.
+
+    Args:
+        around_px: of eyeball and skin on each side; the texture hangs on it too.
+    """
     texture = np.random.default_rng(chance.texture_seed)
-    along, across = _eyelid_coordinates(chance)
+    along, across = _eyelid_coordinates(chance, around_px)
     scene = _scene(chance, along, across, texture) * _light(chance, along, across)[..., None] * _lamp(chance)
     scene += _highlights(chance, along, across, texture)[..., None]
     inside = (np.abs(along) < 1) & (np.abs(across) < 1 + 2 * chance.slack)
@@ -111,12 +115,12 @@ def render_bytes(chance: Draw) -> bytes:
     return encode(render(chance))
 
 
-def _eyelid_coordinates(chance: Draw) -> tuple[Field, Field]:
+def _eyelid_coordinates(chance: Draw, around_px: int) -> tuple[Field, Field]:
     """(H, W) each: -1..1 from corner to corner of the eye, and -1..1 from the eyeball to the lashes."""
     sin, cos = math.sin(chance.tilt_rad), math.cos(chance.tilt_rad)
     long, high = chance.length_px, chance.sag_px + chance.thickness_px
-    width = math.ceil(long * cos + high * abs(sin)) + 8
-    height = math.ceil(long * abs(sin) + high * cos) + 8
+    width = math.ceil(long * cos + high * abs(sin)) + 2 * around_px
+    height = math.ceil(long * abs(sin) + high * cos) + 2 * around_px
     y, x = np.mgrid[:height, :width].astype(np.float32)
     x, y = x - width / 2, y - height / 2
     along = (x * cos + y * sin) * (2 / long)

@@ -14,7 +14,7 @@ from pallor.digest import canonical_json, hex_of, sha256_of
 from pallor.errors import Untrusted
 
 FORMAT = 1
-_LARGEST_TOLERANCE = 0.1  # beyond that the golden photos prove nothing
+LARGEST_TOLERANCE = 0.1  # beyond that the golden photos prove nothing
 _RELEASE_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 
 
@@ -185,8 +185,8 @@ def _check_numbers(fields: Mapping[str, Any]) -> None:
         if isinstance(fields[name], bool) or not 0 <= fields[name] <= 1:
             raise ValueError(f"{name} {fields[name]!r} is not between 0 and 1")
     for precision, most in fields["tolerance"].items():
-        if not 0 < most <= _LARGEST_TOLERANCE:
-            raise ValueError(f"tolerance {precision} {most!r} is not between 0 and {_LARGEST_TOLERANCE}")
+        if not 0 < most <= LARGEST_TOLERANCE:
+            raise ValueError(f"tolerance {precision} {most!r} is not between 0 and {LARGEST_TOLERANCE}")
     use = fields["intended_use"]
     if not (type(use["min_age_months"]) is type(use["max_age_months"]) is int and type(use["pregnant"]) is bool):
         raise ValueError(f"intended_use {use!r}")

@@ -89,6 +89,66 @@ def test_a_client_that_fills_in_every_field_with_null_erases_nothing(api):
     assert case["advice"]["code"] == "refer-now"
 
 
+_EXPECTING = {"age_months": 300, "sex": "female", "pregnancy": "yes"}
+
+
+def test_what_came_to_be_asked_later_is_on_record_as_it_was_said(api):
+    subject = _EXPECTING | {
+        "pregnancy_weeks": 20,
+        "smoking": "<10",
+        "altitude_m": 300,
+        "altitude_source": "lives-at-site",
+    }
+    case = api.get(f"/cases/{api.put_case(subject=subject, specimen_barcode='VHMQYDY2YY')}")
+    assert {name: case["subject"][name] for name in subject} == subject
+    assert (case["subject"]["trimester"], case["specimen_barcode"]) == (2, "VHMQYDY2YY")
+
+
+def test_smoking_is_a_fact_and_changes_no_label(api):
+    adult, values = {"age_months": 300, "sex": "male", "altitude_m": 200}, []
+    for number, smoking in enumerate((None, ">=20")):
+        case_id = api.put_case(subject=adult | {"smoking": smoking}, subject_code=f"S-{number}")
+        api.put_result(case_id, hb={"value": "13.1", "unit": "g/dL"})
+        values.append(api.get(f"/cases/{case_id}")["label"]["adjusted_g_per_l"])
+    assert values == ["131.0", "131.0"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"subject": _EXPECTING | {"pregnancy_weeks": 20, "trimester": 1}},
+        {"subject": _EXPECTING | {"pregnancy_weeks": 60}},
+        {"subject": _EXPECTING | {"pregnancy": "no", "pregnancy_weeks": 20}},
+        {"subject": {"age_months": 30, "sex": "female", "smoking": "no"}},
+        {"subject": _EXPECTING | {"smoking": "yes"}},
+        {"subject": _EXPECTING | {"altitude_source": "residence"}},
+        *({"specimen_barcode": barcode} for barcode in ("kum-1", "AMINA", "A1", "A1" * 13, "VHMQYDY2YY")),
+    ],
+)
+def test_what_came_to_be_asked_later_is_checked_and_no_barcode_is_repeated(api, facts):
+    response = api.call("PUT", f"/cases/{new_id()}", json=a_case_body(**facts))
+    assert the_fault(response)[0] == 422
+    assert "AMINA" not in response.text
+
+
+def test_weeks_are_amended_with_their_trimester_and_a_barcode_may_turn_out_to_be_wrong(api):
+    case_id = api.put_case(subject=_EXPECTING | {"pregnancy_weeks": 12}, specimen_barcode="VHMQYDY2YY")
+    body = {"changes": {"subject": {"pregnancy_weeks": 29}}, "forget": ["specimen_barcode"], "reason": "asked again"}
+    assert api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=body).status_code == 201
+    case = api.get(f"/cases/{case_id}")
+    assert (case["subject"]["pregnancy_weeks"], case["subject"]["trimester"], case["specimen_barcode"]) == (29, 3, None)
+    with api.parts.database.read() as connection:
+        assert connection.execute(select(cases.c.specimen_barcode)).scalar_one() is None
+    body = {
+        "changes": {"specimen_barcode": "WTHRNAX24A"},
+        "forget": ["subject.pregnancy_weeks"],
+        "reason": "asked again",
+    }
+    assert api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=body).status_code == 201
+    with api.parts.database.read() as connection:
+        assert connection.execute(select(cases.c.specimen_barcode)).scalar_one() == "WTHRNAX24A"
+
+
 @pytest.mark.parametrize("path", ["/cases", "/predictions", "/labels", "/changes"])
 def test_an_empty_list_is_a_page(api, path):
     assert api.get(path)["items"] == []

@@ -16,6 +16,7 @@ from pallor.release.shelf import Release
 from tests.support.api import FOREIGN, OWN, PRACTICE, Api, staff_of
 from tests.support.builders import a_case_body, a_report, a_result_body
 from tests.support.requests import EXAMPLES, OF_PEOPLE_ALONE, Place
+from tests.support.sealing import a_request
 
 SITES = (OWN, FOREIGN, PRACTICE)
 GOOD = (200, 201, 202, 204)
@@ -86,7 +87,7 @@ def surprise(api: Api, endpoint: str, rule: Rule, role: Role, places: dict[str, 
             return "a foreign site's case is listed"
     if got not in GOOD:
         return f"{got} {code}"
-    lists_cases = rule.reach is Reach.LIST and endpoint != "admin.get_predictions"
+    lists_cases = rule.reach is Reach.LIST and endpoint not in ("admin.get_predictions", "sealed.get_sealing_keys")
     if lists_cases and site != FOREIGN and places[site].case_id not in response.text:
         return "its own case is not listed"
     return ""
@@ -98,10 +99,11 @@ def rules_of(api: Api) -> dict[str, Rule]:
 
 
 def a_place(api: Api, site: str) -> Place:
-    """A case at a site with a photo, an amendment and a result, brought there by that site's own staff."""
-    place = Place(site, *(new_id() for _ in range(4)))
+    """A case at a site with a photo, an amendment and a result, and a sealed one, brought by that site's own staff."""
+    place = Place(site, *(new_id() for _ in range(5)))
     nurse, laboratory = staff_of(api, site)
     case = f"/cases/{place.case_id}"
+    sealed_path, sealed_request = a_request(api, site, place.submission_id)
     photo = EXAMPLES["field.put_photo"](api, place)[2]
     amendment = {"changes": {"sore_eye": True}, "reason": "seen on second look"}
     for path, token, request in (
@@ -109,6 +111,7 @@ def a_place(api: Api, site: str) -> Place:
         (f"{case}/photos/{place.photo_id}", nurse, photo),
         (f"{case}/amendments/{place.amendment_id}", nurse, {"json": amendment}),
         (f"/lab-results/{place.result_id}", laboratory, {"json": a_result_body(place.case_id)}),
+        (sealed_path, nurse, sealed_request),
     ):
         headers = request.pop("headers", {}) | {"Authorization": f"Bearer {token}"}
         response = api.call("PUT", path, None, headers=headers, **request)

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import event, select, update
 
 from backend.db.engine import Database
-from backend.db.tables import photos
+from backend.db.tables import alerts, photos
 from backend.metrics import BackendMetrics, MetricsNotServed, serving_metrics
 from backend.services.record_prediction import record_prediction
 from backend.services.report_worker import report_worker
@@ -27,6 +27,7 @@ from pallor.settings import SettingsRefused, load
 from tests.support.builders import a_prediction, a_report
 from tests.support.clock import HandClock
 from tests.support.explain import score
+from tests.support.sealing import put_aside_at
 from tests.support.stack import clean_environ, wait_until
 from tests.support.synthetic import a_good_png
 from tests.support.valkey import free_port
@@ -68,6 +69,19 @@ def test_what_waits_and_what_came_of_what_came_is_told_over_http(api):
     engine = ("onnxruntime-cpu", "toy-1")
     assert told["pallor_workers"] == {(*engine, "ready"): 1, (*engine, "faulty"): 1}
     assert not any(word in page for word in (one, "kumasi", "A-017", "w-1", "no driver", "golden"))
+
+
+def test_critical_values_are_told_by_who_has_seen_them_and_how_much_was_put_aside(api):
+    results = [api.put_result(api.put_case(), hb={"value": "6.1", "unit": "g/dL"}).json for _ in range(4)]
+    with api.parts.database.write() as tx:
+        seen, late = (alerts.c.result_id == result["result_id"] for result in results[:2])
+        tx.execute(update(alerts).where(seen).values(acknowledged_at=api.clock.now()))
+        tx.execute(update(alerts).where(late).values(escalated_at=api.clock.now()))
+    api.put_result(results[3]["case_id"], supersedes=results[3]["result_id"])
+    put_aside_at(api, "kumasi-1")
+    told, _ = scraped(api)
+    assert told["pallor_alerts"] == {("acknowledged",): 1, ("escalated",): 1, ("open",): 1}
+    assert told["pallor_put_aside"] == {(): 1}
 
 
 def test_labels_are_told_by_what_keeps_them_from_training_and_what_is_unsent_by_kind(api):

@@ -12,7 +12,18 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 from backend.db import migrate as migrating
 from backend.db.engine import Database
 from backend.db.migrate import DatabaseNotMigrated, check_migrated, migrate
-from backend.db.tables import cases, changes, consents, deployment, metadata, predictions, sites, snapshot_cases, tokens
+from backend.db.tables import (
+    cases,
+    changes,
+    consents,
+    deployment,
+    metadata,
+    photos,
+    predictions,
+    sites,
+    snapshot_cases,
+    tokens,
+)
 from backend.services.amend_case import amend_case
 from backend.services.derive_label import derive_label
 from backend.services.read_records import show_case
@@ -238,6 +249,7 @@ def test_answers_of_the_third_version_can_be_compared_by_their_embeddings(third_
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         query = select(predictions.c.release_id, predictions.c.embedding).order_by(predictions.c.release_id)
         kept = [(row.release_id, struct.unpack("<64f", row.embedding)[:2]) for row in connection.execute(query)]
+        assert connection.execute(select(photos.c.role)).scalars().all() == ["roi"]
     assert kept == [("toy-1", (0.5, 0.0)), ("toy-2", (-2.25, 0.0))]
 
 

@@ -41,6 +41,14 @@ def kumasi(typed):
     assert typed("site-add kumasi-1")[0] == 0
 
 
+def test_a_site_gets_another_sealing_key_which_no_command_shows(typed, kumasi):
+    first, second = (typed("sealing-key-rotate kumasi-1") for _ in range(2))
+    assert (first[0], second[0]) == (0, 0)
+    assert first[1] != second[1]
+    assert "PRIVATE" not in first[1]
+    assert typed("sealing-key-rotate nowhere")[0] == 2
+
+
 def test_the_first_administrator_is_made_once_and_gets_a_password(typed):
     status, said = typed("first-admin admin-1")
     assert status == 0

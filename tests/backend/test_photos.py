@@ -76,14 +76,22 @@ def test_photos_that_show_nothing_are_not_taken_for_one_another(api):
     assert api.get(f"/cases/{case_id}")["warnings"] == []
 
 
-def test_get_tells_where_to_go_on_and_a_repeated_piece_is_told_too(api):
+def test_get_tells_where_to_go_on_and_so_does_a_piece_that_leaves_a_gap(api):
     case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
     _piece(api, case_id, photo_id, data, 0, 100)
     state = api.call("GET", f"/cases/{case_id}/photos/{photo_id}")
     assert (state.json["state"], state.headers["Upload-Offset"]) == ("uploading", "100")
-    again = _piece(api, case_id, photo_id, data, 0, 100)
-    assert the_fault(again)[:2] == (409, "offset-mismatch")
-    assert again.headers["Upload-Offset"] == "100"
+    beyond = _piece(api, case_id, photo_id, data, 101, 200)
+    assert the_fault(beyond)[:2] == (409, "offset-mismatch")
+    assert beyond.headers["Upload-Offset"] == "100"
+
+
+def test_of_a_piece_that_comes_again_only_what_is_new_is_kept(api):
+    case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
+    for start, end, held in ((0, 100, 100), (0, 100, 100), (50, 80, 100), (60, 200, 200), (0, len(data), len(data))):
+        response = _piece(api, case_id, photo_id, data, start, end)
+        assert response.headers["Upload-Offset"] == str(held)
+    assert (response.status_code, response.json["uploaded_sha256"]) == (201, sha256_of(data))
 
 
 def test_a_photo_that_is_here_already_is_200_and_stays_as_it_is(api):

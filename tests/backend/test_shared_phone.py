@@ -84,15 +84,15 @@ def test_a_phone_that_only_delivers_reads_nothing_back(api):
 
 
 def test_a_phone_that_is_reported_stolen_while_its_photo_comes_in_is_turned_away(api, monkeypatch):
-    from backend.api import field
+    from backend.api import pieces
 
-    case_id, read = api.put_case(), field._body
+    case_id, read = api.put_case(), pieces.body
 
-    def stolen_meanwhile(most):
+    def stolen_meanwhile(*most):
         set_device_state(api.parts.database, api.clock, "test-field", DeviceState.STOLEN, by="operator")
-        return read(most)
+        return read(*most)
 
-    monkeypatch.setattr(field, "_body", stolen_meanwhile)
+    monkeypatch.setattr(pieces, "body", stolen_meanwhile)
     assert api.put_photo(case_id, a_good_png(), headers=IN_HER_NAME, token="phone").status_code == 403
 
 

@@ -56,6 +56,13 @@ def test_a_pseudonym_is_equal_for_one_person_alone_and_another_in_another_deploy
     assert lines_of(api, export(api))[first.case_id].subject != subjects[0]
 
 
+def test_a_haemoglobin_that_the_altitude_takes_away_whole_teaches_nobody(api):
+    learnable = a_learnable(api, "A-1")
+    dying = a_learnable(api, "A-2", subject={"age_months": 30, "sex": "female", "altitude_m": 4700}, hb="2.5")
+    assert api.get(f"/cases/{dying.case_id}")["label"]["severity"] == "severe"
+    assert lines_of(api, export(api)).keys() == {learnable.case_id}
+
+
 def test_the_same_labels_are_the_same_snapshot_and_the_second_time_200(api):
     a_learnable(api, "A-1")
     first = api.call("POST", "/snapshots", "trainer", json={})

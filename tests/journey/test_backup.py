@@ -22,7 +22,10 @@ import pytest
 
 from backend.db.engine import Database
 from backend.db.migrate import migrate
+from backend.services.give_sealing_keys import give_sealing_keys, open_blob
+from backend.services.manage_sites import put_site
 from backend.services.set_world import set_world
+from pallor.clock import SystemClock
 from pallor.digest import canonical_json, hex_of, sha256_of
 from pallor.errors import Refused, Untrusted
 from pallor.ids import new_id
@@ -33,6 +36,7 @@ from pallor.onebox.restore import BackupDamaged, BackupFormatUnknown, NotABackup
 from pallor.release.shelf import Shelf
 from pallor.store.folder import FolderStore
 from pallor.store.port import StoreUnavailable
+from tests.support.sealing import seal
 from tests.support.stack import PALLOR, Stack, a_case, a_stack, clean_environ, drawn_photos, wait_until
 
 # --- a whole machine --------------------------------------------------------------------------------------------------
@@ -85,6 +89,17 @@ def test_what_a_stopped_machine_keeps_comes_back_byte_for_byte_for_its_owner_alo
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (file, root, *root.iterdir())}
     assert modes["file"] == modes["pallor.db"] == modes["console-token"] == 0o600
     assert modes["other"] == 0o700
+
+
+def test_a_restored_machine_opens_what_phones_had_sealed_before_the_backup(data, tmp_path):
+    site, clock = frozenset({"kumasi-1"}), SystemClock()
+    with closing(Database(data.database_url)) as database:
+        put_site(database, clock, "kumasi-1", practice=True, retention_days=None, by="operator")
+        ((_, jwk),) = give_sealing_keys(database, clock, site, None, by="operator")
+    back_up(data, tmp_path / "file", quiet)
+    restore(tmp_path / "file", tmp_path / "other", quiet)
+    with closing(Database(DataFolder(tmp_path / "other").database_url)) as database, database.read() as connection:
+        assert open_blob(connection, "kumasi-1", seal(jwk, b"a case"), None) == b"a case"
 
 
 def test_what_a_machine_makes_anew_is_not_in_it(data, tmp_path):

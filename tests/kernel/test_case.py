@@ -1,5 +1,7 @@
 """The facts of a visit: what cannot be, what was amended, what differs."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,18 @@ from pallor.case import (
     differences,
     status_of,
 )
-from pallor.subject import BirthInFuture, Pregnancy, Sex, Subject, SubjectImplausible, age_from_birth_month
-from tests.support.builders import NOON, a_case
+from pallor.subject import (
+    AltitudeSource,
+    BirthInFuture,
+    Pregnancy,
+    Sex,
+    Smoking,
+    Subject,
+    SubjectImplausible,
+    age_from_birth_month,
+    trimester_at,
+)
+from tests.support.builders import NOON, a_case, a_subject
 
 
 def test_a_case_survives_the_trip_through_json():
@@ -82,11 +94,37 @@ def test_what_is_not_a_month_is_refused(month):
         {"age_months": -1}, {"age_months": 1441}, {"trimester": 2}, {"altitude_m": 6000}, {"altitude_m": -600},
         {"pregnancy": Pregnancy.YES}, {"age_months": 300, "sex": Sex.MALE, "pregnancy": Pregnancy.YES},
         {"age_months": 300, "pregnancy": Pregnancy.YES, "trimester": 4},
+        {"age_months": 300, "pregnancy": Pregnancy.YES, "trimester": 1, "pregnancy_weeks": 14},
+        {"age_months": 300, "pregnancy": Pregnancy.YES, "pregnancy_weeks": 20}, {"pregnancy_weeks": 20},
+        {"age_months": 300, "pregnancy": Pregnancy.YES, "trimester": 3, "pregnancy_weeks": 45},
+        {"age_months": 179, "smoking": Smoking.NO}, {"altitude_source": AltitudeSource.RESIDENCE},
     ],
 )  # fmt: skip
 def test_facts_that_cannot_all_be_true_are_refused(facts):
     with pytest.raises(SubjectImplausible):
         Subject(**{"age_months": 30, "sex": Sex.FEMALE, **facts})
+
+
+@pytest.mark.parametrize(("weeks", "trimester"), [(0, 1), (13, 1), (14, 2), (27, 2), (28, 3), (42, 3)])
+def test_the_trimester_follows_from_the_weeks(weeks, trimester):
+    assert trimester_at(weeks) == trimester
+    Subject(300, Sex.FEMALE, Pregnancy.YES, trimester, pregnancy_weeks=weeks)
+
+
+def test_what_came_to_be_asked_later_changes_no_digest_of_a_case_that_does_not_say_it():
+    case = a_case()
+    assert not {"smoking", "pregnancy_weeks", "altitude_source"} & case.to_json()["subject"].keys()
+    assert "specimen_barcode" not in case.to_json()
+    said = replace(
+        case, specimen_barcode="T-1", subject=a_subject(altitude_m=200, altitude_source=AltitudeSource.RESIDENCE)
+    )
+    assert said.digest() != case.digest()
+    assert Case.from_json(said.to_json()) == said
+
+
+def test_an_altitude_that_is_forgotten_takes_its_source_along():
+    case = a_case(subject=a_subject(altitude_m=200, altitude_source=AltitudeSource.LIVES_AT_SITE))
+    assert amended(case, {"subject": {"altitude_m": None}}).subject.altitude_source is None
 
 
 @given(st.booleans(), st.booleans(), st.integers(0, 4), st.integers(0, 2))

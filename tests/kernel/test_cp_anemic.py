@@ -43,6 +43,43 @@ def test_a_row_that_cannot_be_understood_is_refused_with_its_line(dataset, line)
     assert refused.value.remedy
 
 
+@pytest.mark.parametrize("rows", ["", HEADER, "\ufeff" + HEADER + "\n\n"])
+def test_a_sheet_without_a_row_is_refused(tmp_path, rows):
+    (tmp_path / SHEET).write_text(rows)
+    with pytest.raises(DatasetBroken, match=r"no row|does not name"):
+        read(tmp_path)
+
+
+def test_a_column_that_lacks_is_named(tmp_path):
+    (tmp_path / SHEET).write_text(HEADER.replace("HB_LEVEL", "HB LEVEL"))
+    with pytest.raises(DatasetBroken, match="its first line does not name HB_LEVEL"):
+        read(tmp_path)
+
+
+def test_every_fault_of_a_line_is_named(dataset):
+    folder = dataset("Image_001,9.9,Moderate,24,Male,Anemic,Ejusu,,,,Ghana")
+    with (folder / SHEET).open("a") as sheet:
+        sheet.write("Image_002,9.9,Moderate,2 years,Boy,Maybe,Ejusu,,,,Ghana\n")
+    with pytest.raises(DatasetBroken) as refused:
+        read(folder)
+    for words in ("line 3", "REMARK Maybe", "GENDER Boy", "Age(Months) 2 years is no whole number"):
+        assert words in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "words"),
+    [
+        ("latin-1", HEADER + "Image_002,9.9,Moderate,24,Male,Anemic,Kéta,,,,Ghana\n", "not UTF-8"),
+        ("utf-16", HEADER, "not UTF-8"),
+        ("utf-8", HEADER + "x" * 200_000 + "\n", "no table"),
+    ],
+)
+def test_a_sheet_that_a_table_program_spoilt_is_refused(tmp_path, encoding, text, words):
+    (tmp_path / SHEET).write_text(text, encoding=encoding)
+    with pytest.raises(DatasetBroken, match=words):
+        read(tmp_path)
+
+
 def test_a_folder_without_the_sheet_is_refused(tmp_path):
     with pytest.raises(DatasetMissing) as refused:
         read(tmp_path)

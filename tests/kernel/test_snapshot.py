@@ -97,6 +97,16 @@ NOT_A_LINE = {
     "a haemoglobin without an end": LINE | {"hb_g_per_l": "NaN"},
     "a world of its own": LINE | {"world": "imagined"},
     "a moment nobody knows": LINE | {"captured_at": "yesterday"},
+    "a haemoglobin below nothing": LINE | {"hb_g_per_l": "-5"},
+    "a haemoglobin that nobody has": LINE | {"hb_g_per_l": "1e300", "severity": "none", "anaemic": False},
+    "an age before birth": LINE | {"age_months": -5},
+    "a sex that no table knows": LINE | {"sex": "f"},
+    "a table that nobody wrote": LINE | {"label_table": "who-1968"},
+    "a severity that is none": LINE | {"severity": "grave"},
+    "a severity without anaemia": LINE | {"anaemic": False},
+    "anaemia with enough haemoglobin": LINE | {"hb_g_per_l": "131.0"},
+    "no anaemia with too little": LINE | {"severity": "none", "anaemic": False},
+    "an adult's label for a child": LINE | {"hb_g_per_l": "115.0"},
     "a list": [LINE],
     "a word": "line",
 }
@@ -113,6 +123,29 @@ def test_a_line_that_is_not_one_is_refused_though_its_digest_is_right(tmp_path, 
 def test_a_line_whose_source_tells_no_moment_is_one(tmp_path):
     store, line = FolderStore(tmp_path), a_line(captured_at="", device="")
     assert read_snapshot(store, write_snapshot(store, [line])) == (line,)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"hb_g_per_l": "104.0", "severity": "mild"},
+        {"hb_g_per_l": "45.0", "severity": "severe"},
+        {"hb_g_per_l": "107.0", "severity": "mild", "age_months": 300},  # pregnant
+        {"hb_g_per_l": "107.0", "severity": "moderate", "age_months": 300},  # or not: the line does not say
+        {"hb_g_per_l": "125.0", "severity": "mild", "age_months": 300, "sex": "male"},
+        {"hb_g_per_l": "104.0", "severity": "mild", "sex": "unknown"},
+    ],
+)
+def test_every_label_that_a_table_can_give_is_read(tmp_path, facts):
+    store, line = FolderStore(tmp_path), a_line(**facts)
+    assert read_snapshot(store, write_snapshot(store, [line])) == (line,)
+
+
+def test_what_unpacks_to_a_whole_memory_is_not_unpacked(tmp_path):
+    store, text = FolderStore(tmp_path), b"\n" * 50_000_000
+    store.put(snapshot_key(sha256_of(text)), gzip.compress(text))
+    with pytest.raises(SnapshotBroken, match="more than its lines can be"):
+        read_snapshot(store, sha256_of(text))
 
 
 def test_a_name_that_is_no_digest_leads_nowhere():

@@ -15,6 +15,7 @@ from backend.access.passwords import hash_password
 from backend.access.roles import DeviceKind, Role
 from backend.db.tables import devices, people
 from backend.services.export_snapshot import export_snapshot
+from backend.services.give_sealing_keys import give_sealing_keys
 from backend.services.manage_devices import make_device
 from backend.services.manage_people import add_person
 from backend.services.receive_photo import receive_piece
@@ -33,6 +34,7 @@ from tests.support.explain import score
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
 from tests.support.prospect import a_known_release
 from tests.support.repository import a_repository
+from tests.support.sealing import a_container, a_header, a_request, put_aside_at, seal
 from tests.support.synthetic import a_good_png
 
 PHOTO = a_good_png(seed=11)
@@ -47,12 +49,14 @@ class Place:
     photo_id: str
     amendment_id: str
     result_id: str
+    submission_id: str
 
 
 Request = tuple[str, str, dict[str, Any]]  # method, path below /api/v1, what Flask's client takes
 Example = Callable[[Api, Place], Request]
 
 _SAID = {"purpose": "training", "given": True, "at": "2026-11-01T12:30:00Z", "wording": "training-en-1"}
+_REACHED = {"state": "reached", "at": "2026-11-01T12:30:00Z", "note": None}
 _A_SITE = {"practice": False, "retention_days": None}
 
 
@@ -230,6 +234,39 @@ def _node_report(api: Api, _place: Place) -> Request:
     return "POST", "/node-reports", {"json": {"report": report.to_json(), "signature": sign(report, _NODE_KEY)}}
 
 
+def _discard(api: Api, place: Place) -> Request:
+    return "POST", f"/sealed/{put_aside_at(api, place.site)}/discard", {"json": {"reason": "made by mistake"}}
+
+
+def _another_try(api: Api, place: Place) -> Request:
+    """Of an amendment that came before its case."""
+    parts, case = api.parts, a_case(site=place.site)
+    ((_, jwk),) = give_sealing_keys(parts.database, api.clock, frozenset({place.site}), None, by="operator")
+    said = {"changes": {"sore_eye": True}, "reason": "seen on second look"}
+    header = a_header("amendment", site=place.site, case_id=case.id, body=said, amendment_id=new_id())
+    put_aside_at(api, place.site, seal(jwk, a_container(header)), header["submission_id"])
+    submit_case(parts.database, api.clock, case, within=None, by="operator")
+    return "POST", f"/sealed/{header['submission_id']}/another-try", {"json": {}}
+
+
+def _alarming(api: Api, place: Place) -> str:
+    """A critical result of the place's case; its id."""
+    result = LabResult(new_id(), place.case_id, read_hb("6.1", "g/dL"), NOON)
+    table = api.parts.settings.label_table
+    submit_lab_result(api.parts.database, api.clock, result, table, within=None, by="operator")
+    return result.id
+
+
+def _alerts(api: Api, place: Place) -> Request:
+    _alarming(api, place)
+    return "GET", "/alerts?limit=200", {}
+
+
+def _acknowledgement(api: Api, place: Place) -> Request:
+    path = f"/cases/{place.case_id}/alerts/{_alarming(api, place)}/acknowledgement"
+    return "PUT", path, {"json": {"at": "2026-11-01T12:30:00Z"}}
+
+
 def _nurse(method: str, path: str, body: Callable[[Api], dict[str, Any]], **account: Any) -> Example:
     """About the account of the nurse whose token the role `field` has."""
 
@@ -283,6 +320,16 @@ EXAMPLES: dict[str, Example] = {
     "office.put_confirmation": _device("/devices/{name}/confirmation", {"fingerprint": "0f" * 32}),
     "office.post_code": _code,
     "office.get_audit": _get("/audit"),
+    "sealed.get_sealing_keys": _get("/sealing-keys"),
+    "sealed.put_sealed": lambda api, place: ("PUT", *a_request(api, place.site, new_id())),
+    "sealed.get_sealed": _get("/sealed/{submission_id}"),
+    "put-aside.get_put_aside": _get("/sealed"),
+    "put-aside.post_another_try": _another_try,
+    "put-aside.post_discard": _discard,
+    "after.put_follow_up": _put("/cases/{case_id}/follow-ups/{new_id}", lambda _place: _REACHED),
+    "after.get_follow_ups": _get("/follow-ups?limit=200"),
+    "after.get_alerts": _alerts,
+    "after.put_acknowledgement": _acknowledgement,
     "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
     "rights.put_erasure": _erasure,
     "rights.get_erasures": _get("/erasures"),

@@ -85,11 +85,11 @@ class Stack:
 
 
 @contextmanager
-def a_stack(folder: Path) -> Iterator[Stack]:
+def a_stack(folder: Path, **settings: str) -> Iterator[Stack]:
+    """``settings``: more environment variables for its parts."""
+    environ = clean_environ() | _SHORT_PAUSES | settings
     with (
-        running(
-            folder, world="synthetic", port=None, stays=False, environ=clean_environ() | _SHORT_PAUSES, tell=print
-        ) as box,
+        running(folder, world="synthetic", port=None, stays=False, environ=environ, tell=print) as box,
         Client(box.url, box.token) as admin,
     ):
         staff = open_doors(box.url, admin, [SITE])

@@ -21,12 +21,12 @@ class Learnable:
     photo: str  # digest of what is stored
 
 
-def a_learnable(api: Api, subject_code: str, *, data: bytes | None = None, **facts: Any) -> Learnable:
+def a_learnable(api: Api, subject_code: str, *, data: bytes | None = None, hb: str = "10.4", **facts: Any) -> Learnable:
     """Nothing withholds its label, unless ``facts`` of the case do; no photo looks like another."""
     case_id, photo_id = api.put_case(subject_code=subject_code, **facts), new_id()
     sent = api.put_photo(case_id, data or a_good_png(seed=next(_seeds)), photo_id)
     assert sent.status_code == 201, sent.text
-    assert api.put_result(case_id).status_code == 201
+    assert api.put_result(case_id, hb={"value": hb, "unit": "g/dL"}).status_code == 201
     return Learnable(case_id, photo_id, sent.json["stored_sha256"])
 
 

@@ -144,7 +144,7 @@ def _node(
     name: str, op: str, weight_bits: int, activation_bits: int | None, low: float | None, high: float | None
 ) -> dict[str, Any]:
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits}
-    return {"name": name, "op": op, **bits, "amax_low": low, "amax_high": high}
+    return {"precision": "int8", "name": name, "op": op, **bits, "amax_low": low, "amax_high": high}
 
 
 def figure(name: str, protocol: str, value: float | None, count: int | None = 31) -> dict[str, Any]:

@@ -1,31 +1,24 @@
 """The whole round on drawn photos: what comes out, what a kill costs, what a timer does."""
 
 import json
-from dataclasses import replace
-from importlib.resources import files
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
 from safetensors.torch import save_file
 
-from pallor.cp_anemic import SHEET
-from pallor.image.synthetic import draw, render_bytes
 from pallor.release.shelf import Release, Shelf
-from trainer import steps
+from tests.trainer.whole_round import Kill, Killed, shortest_recipe, write_dataset
 from trainer.__main__ import main
-from trainer.data.groups import GROUPS_FILE
 from trainer.model import random_base
 from worker.engines.plan import load_engine, on_cpu
 from worker.selftest import largest_difference
 
-HEADER = "IMAGE_ID,HB_LEVEL,Severity,Age(Months),GENDER,REMARK,HOSPITAL,CITY/TOWN,MUNICIPALITY/DISTRICT,REGION,COUNTRY"
 STEPS = (
     "1-snapshot", "2-groups", "3-fine-tune", "4-calibrate", "5-quantize", "6-evaluate", "7-gate", "8-candidate",
+    "9-mistakes",
 )  # fmt: skip
-PHOTOS = 48
 
 
 def test_a_candidate_comes_out_that_a_node_would_admit(made, tmp_path):
@@ -44,13 +37,20 @@ def test_a_candidate_that_learned_from_too_few_is_refused_and_stays_with_its_rep
     assert "too-few-positives" in made.said["gate_refusals"]
     page = (made.run / "8-candidate" / "report.html").read_text()
     assert "too-few-positives" in page or "too few" in page.lower()
-    assert (made.run / "8-candidate" / "mistakes.html").is_file()
 
 
-def test_nobodys_photo_leaves_with_the_candidate(made):
-    photos = {file.name for file in made.candidate.rglob("*") if file.suffix in (".png", ".jpg", ".npy")}
-    assert photos == {"00.png", "01.png"}  # the golden ones, drawn
-    assert "mistakes.html" not in {file.name for file in made.candidate.rglob("*")}
+def test_nobodys_photo_lies_where_the_candidate_does(made):
+    there = [file for file in (made.run / "8-candidate").rglob("*") if file.is_file()]
+    assert {file.name for file in there if file.suffix in (".png", ".jpg", ".npy")} == {"00.png", "01.png"}  # drawn
+    assert {file.parent for file in there if file.suffix == ".html"} == {made.run / "8-candidate"}
+
+
+def test_pictures_of_people_are_for_the_trainers_eyes_alone(made):
+    mistakes = made.run / "9-mistakes" / "mistakes.html"
+    assert "data:image/png" in mistakes.read_text()
+    for path, mode in ((mistakes, 0o600), (mistakes.parent, 0o700), (made.run, 0o700), (made.runs, 0o700)):
+        assert path.stat().st_mode & 0o777 == mode
+    assert f'href="../{mistakes.relative_to(made.run)}"' in (made.run / "8-candidate" / "report.html").read_text()
 
 
 def test_card_and_manifest_say_what_the_evidence_says(made):
@@ -93,25 +93,6 @@ def test_a_timer_does_nothing_until_enough_is_new(made, capsys):
     assert not (made.runs / "run-0002").exists()
 
 
-def test_an_unfinished_run_is_not_finished_with_another_recipe(made, tmp_path, capsys, monkeypatch):
-    runs = tmp_path / "runs"
-    Kill(monkeypatch).when("2-groups", "begun")
-    with pytest.raises(Killed):
-        main(made.command(runs))
-    recipe = tmp_path / "other.toml"
-    recipe.write_text(made.recipe.read_text().replace("dropout = 0.2", "dropout = 0.3"))
-    assert main([*made.command(runs)[:-2], "--recipe", str(recipe)]) == 2
-    assert "run-differs" in capsys.readouterr().err
-
-
-def test_without_anything_to_learn_from_it_says_what_to_give(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("PALLOR_STORE_URL", raising=False)
-    assert main(["cycle", "--runs", str(tmp_path), "--every-photo-its-own-group"]) == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert "source-missing" in said
-    assert "--data DIR" in said
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A candidate made by the command from drawn photos, in the shortest possible training."""
@@ -139,66 +120,3 @@ class Made:
         """A candidate carries the day and the second its run was begun."""
         (runs / "run-0001").mkdir(parents=True)
         (runs / "run-0001" / "order.json").write_bytes((self.run / "order.json").read_bytes())
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
-
-
-class Kill:
-    def __init__(self, monkeypatch):
-        self._step = self._at = None
-        note, sync = steps.Steps._note, steps.sync_folder
-
-        def noting(own, name, word):
-            note(own, name, word)
-            if (self._step, self._at, word) == (name, "begun", "begun"):
-                raise Killed
-
-        def syncing(folder):
-            sync(folder)
-            if self._at == "renamed" and (folder / self._step).is_dir():
-                raise Killed
-
-        monkeypatch.setattr(steps.Steps, "_note", noting)
-        monkeypatch.setattr(steps, "sync_folder", syncing)
-
-    def when(self, step, at):
-        self._step, self._at = step, at
-
-    def never(self):
-        self._step = self._at = None
-
-
-def shortest_recipe() -> str:
-    text = (files("trainer.recipes") / "standard.toml").read_text("utf-8")
-    for old, new in {
-        "epochs = 4\n": "epochs = 1\n",
-        "batch = 16\n": "batch = 4\n",
-        "golden_photos = 8": "golden_photos = 2",
-        "bootstrap_draws = 1000": "bootstrap_draws = 20",
-        "permutations = 200": "permutations = 5",
-        "tolerance_int8 = 0.05": "tolerance_int8 = 0.1",
-        "aware_steps = 60": "aware_steps = 1",
-        "aware_batch = 16": "aware_batch = 4",
-        "photos = 128": "photos = 8",
-    }.items():
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    return text
-
-
-def write_dataset(folder) -> None:
-    """Drawn photos in the published layout, each its own photograph."""
-    rng = np.random.default_rng(0)
-    lines, groups = [HEADER], ["IMAGE_ID,same_photo_group"]
-    for number in range(PHOTOS):
-        remark, hb = ("Anemic", 70.0 + number % 7) if number % 2 else ("Non-anemic", 130.0 + number % 5)
-        name, site = f"Image_{number:03}", ("North", "South")[number // 2 % 2]
-        (folder / remark).mkdir(parents=True, exist_ok=True)
-        photo = render_bytes(replace(draw(rng, hb, signal=50.0), blur_px=0.4))
-        (folder / remark / f"{name}.png").write_bytes(photo)
-        lines.append(f"{name},{hb / 10},x,24,Male,{remark},{site},,,,Ghana")
-        groups.append(f"{name},{number}")
-    (folder / SHEET).write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
-    (folder / GROUPS_FILE).write_text("\n".join(groups) + "\n")

@@ -8,8 +8,9 @@ MADE = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = {f"case-{i}" for i in range(50)}
 
 
-def test_the_first_is_always_due():
-    assert is_due(OLD, None, None, MADE, new_cases=100, days=30).due
+def test_the_first_waits_for_enough_as_every_other_does():
+    assert not is_due(OLD, None, None, MADE, new_cases=51, days=0).due
+    assert is_due(OLD, None, None, MADE, new_cases=50, days=30).due
 
 
 def test_enough_new_cases_make_it_due_at_once():

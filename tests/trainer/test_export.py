@@ -97,12 +97,19 @@ def test_the_base_decides_how_pixels_are_scaled(tmp_path):
     assert "Apache" not in plain.credit
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all"])
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"hello world\n", b"PK\x03\x04", b"\x80\x02((("])
 def test_what_is_no_mobilenet_is_refused(tmp_path, content):
     for name in ("init.safetensors", "init.pth"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InitUnreadable):
             base_from_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("kept", [None, [1, 2], torch.zeros(3), {1: torch.zeros(3)}, {"features.0.0.weight": 3}])
+def test_what_holds_no_tensors_by_their_names_is_refused(tmp_path, kept):
+    torch.save(kept, tmp_path / "init.pth")
+    with pytest.raises(InitUnreadable, match="does not hold tensors by their names"):
+        base_from_file(tmp_path / "init.pth")
 
 
 def test_another_network_is_refused(tmp_path):

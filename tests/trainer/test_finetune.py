@@ -16,7 +16,7 @@ pytest.importorskip("torch", reason="the trainer's extra is not installed")
 import torch
 
 from tests.trainer.labelled import a_recipe, drawn
-from trainer.checkpoint import State
+from trainer.checkpoint import Checkpoint, State
 from trainer.curriculum import row_chances, warm_cosine
 from trainer.data.split import Fold
 from trainer.finetune import (
@@ -319,6 +319,12 @@ def mark(path):
 
 def ARGUMENTS():  # noqa: N802
     return drawn(24, size=32), a_fold(16, 8), BASE, a_recipe(size=32, **TWO_TURNS), 1
+
+
+def test_a_state_that_was_spoilt_is_done_again(tmp_path):
+    for data in (b"", b"not a state\n", b"PK\x03\x04"):
+        (tmp_path / "screen.pt").write_bytes(data)
+        assert Checkpoint(tmp_path, "screen", "a key").read() is None
 
 
 def be_killed():

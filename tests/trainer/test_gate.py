@@ -52,7 +52,13 @@ def test_too_few_cases_say_how_many_are_missing(kind):
     assert [refusal.reason for refusal in refusals] == [f"too-few-{kind}"]
     assert "41" in refusals[0].said
     assert "19 more there" in refusals[0].said
-    assert "95 more cases in all" in refusals[0].said  # a fifth of all comes to lie on the test side
+    # A fifth of all comes to lie on the test side, and 41 of the 241 there are of the kind that is missing.
+    assert "about 559 new people in all, where 41 of 241 are" in refusals[0].said
+
+
+def test_where_nobody_of_a_kind_has_come_nobody_can_say_how_many_it_takes():
+    (refusal,) = judge_candidate(evidence(positives=0), LIMITS, CHAMPION)
+    assert "60 more there, which are more than 300 new people in all" in refusal.said
 
 
 def test_a_wide_interval_says_how_many_would_narrow_it_enough():
@@ -101,6 +107,12 @@ def test_a_champion_that_was_not_judged_beside_it_was_not_beaten():
     alone["figures"] = [figure for figure in alone["figures"] if not figure["name"].startswith("champion")]
     assert {refusal.reason for refusal in judge_candidate(alone, LIMITS, CHAMPION)} == {"worse-than-champion"}
     assert judge_candidate(alone, LIMITS, None) == ()
+
+
+def test_chance_that_nobody_measured_is_not_told_as_a_number():
+    refusals = judge_candidate(evidence({"permuted.auroc": (None, None, None)}), LIMITS, CHAMPION)
+    assert "what shuffled labels reach by chance" in refusals[0].said
+    assert "must be above that, which was not measured" in refusals[0].said
 
 
 def test_figures_of_another_protocol_count_for_nothing():

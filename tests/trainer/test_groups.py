@@ -36,6 +36,31 @@ def test_a_photo_without_a_group_is_refused_by_name(tmp_path):
         read_groups(path, ["a", "b"])
 
 
+def test_a_photo_in_two_lines_is_refused_by_name(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("IMAGE_ID,same_photo_group\na,1\nb,2\na,2\n")
+    with pytest.raises(GroupsBroken, match="more than once, the first is a"):
+        read_groups(path, ["a", "b"])
+
+
+def test_an_empty_group_is_none(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("IMAGE_ID,same_photo_group\na,\nb\n")
+    with pytest.raises(GroupsBroken, match="2 photos have no group"):
+        read_groups(path, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", "IMAGE_ID,same_photo_group\n".encode("utf-16"), b"\xe9", b"IMAGE_ID,same_photo_group\n" + b"x" * 200_000],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, data):
+    path = tmp_path / "groups.csv"
+    path.write_bytes(data)
+    with pytest.raises(GroupsBroken):
+        read_groups(path, ["a"])
+
+
 def test_a_file_without_groups_in_it_is_refused(tmp_path):
     path = tmp_path / "groups.csv"
     path.write_text("IMAGE_ID,cluster\na,1\n")

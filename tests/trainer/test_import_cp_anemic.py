@@ -1,5 +1,6 @@
 """The public data set becomes a snapshot like any other."""
 
+import csv
 import io
 
 import pytest
@@ -36,7 +37,7 @@ def dataset(folder, *rows, photos=png):
     folder.mkdir(exist_ok=True)
     (folder / SHEET).write_text(HEADER + "\n".join(rows) + "\n", encoding="utf-8-sig")
     for number, row in enumerate(rows):
-        image_id, remark = row.split(",")[0], row.split(",")[5]
+        ((image_id, *_, remark, _),) = csv.reader([row])
         (folder / remark).mkdir(exist_ok=True)
         (folder / remark / f"{image_id}.png").write_bytes(photos(number))
     return folder
@@ -90,6 +91,14 @@ def test_two_rows_with_the_same_bytes_are_two_lines_of_one_photo(tmp_path, store
     assert (one.case_id, one.subject) != (two.case_id, two.subject)
 
 
+def test_a_photo_that_is_too_large_is_refused_before_it_is_read(tmp_path, store):
+    folder = dataset(tmp_path / "data", *ROWS)
+    with (folder / "Anemic" / "a.png").open("r+b") as file:
+        file.truncate(3 * 10**9)  # it takes no room, but would take 3 GB of memory
+    with pytest.raises(RowUnfit, match="larger than"):
+        import_cp_anemic(folder, store)
+
+
 @pytest.mark.parametrize("damaged", [b"", b"GIF89a", png(0)[:300]])
 def test_a_photo_that_cannot_be_read_is_named_and_there_is_no_snapshot(tmp_path, store, damaged):
     folder = dataset(tmp_path / "data", *ROWS)
@@ -107,6 +116,9 @@ def test_a_photo_that_cannot_be_read_is_named_and_there_is_no_snapshot(tmp_path,
         ("c,low,Mild,24,Male,Anemic,Ejusu", "not a plain decimal number"),
         ("c,9.9,Mild,3,Male,Anemic,Ejusu", "below 6 months"),
         ("c,9.9,Mild,-3,Male,Anemic,Ejusu", "outside what people reach"),
+        ("c,9.9,Mild,61,Male,Anemic,Ejusu", "61 months are more than the 60 of this layout"),
+        ("c,9.9,Mild,360,Female,Anemic,Ejusu", "360 months"),
+        ('c,"9,9",Mild,24,Male,Anemic,Ejusu', "HB_LEVEL 9,9 is not a plain decimal number"),
     ],
 )
 def test_a_row_without_a_label_is_named(tmp_path, store, row, words):

@@ -64,9 +64,13 @@ def test_a_file_that_no_node_would_serve_is_not_packed_and_what_was_there_stays(
 
 def test_a_file_for_gpus_that_disagrees_is_left_out_and_the_others_are_packed(tmp_path):
     far = replace(SIGNED, data=a_graph(bias=2.0))
-    manifest = pack(parts(models=[FP16, far]), RECIPE, tmp_path / "made")
+    rows = [{"precision": "fp16"}, {"precision": "int8-trt"}]
+    manifest = pack(parts(models=[FP16, far], quantization=rows), RECIPE, tmp_path / "made")
     assert [file.path for file in manifest.files if file.role == "model"] == ["fp16.onnx"]
     assert not (tmp_path / "made" / "int8-trt.onnx").exists()
+    card = (tmp_path / "made" / "card.md").read_text("utf-8")
+    assert "| FP16 | yes |" in card
+    assert "| INT8 for GPUs | no |" in card
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int4"])

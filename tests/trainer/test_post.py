@@ -105,6 +105,12 @@ def test_a_server_that_is_away_is_named_and_the_token_is_not():
     [
         (200, b"<html>Sign in to the network</html>", ServerAway, "does not answer as Pallor's API does"),
         (200, b"[]", ServerAway, "does not answer as Pallor's API does"),
+        (200, b'{"digest": "../../etc"}', ServerAway, "does not answer as Pallor's API does"),
+        (200, b'{"digest": null}', ServerAway, "does not answer as Pallor's API does"),
+        (200, b"[" * 100_000, ServerAway, "does not answer as Pallor's API does"),
+        (200, b"\xff\xfe", ServerAway, "does not answer as Pallor's API does"),
+        (422, b'{"code": "x", "title": "x", "detail": "x", "faults": ["x"]}', RequestRefused, "no answer of Pallor's"),
+        (422, b"[" * 100_000, RequestRefused, "no answer of Pallor's"),
         (302, b"", RequestRefused, "no answer of Pallor's"),
         (404, b"<html>", RequestRefused, "no answer of Pallor's"),
         (404, b"null", RequestRefused, "no answer of Pallor's"),

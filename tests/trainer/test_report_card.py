@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
-from tests.trainer.evidence import an_evidence, figure, findings
+from tests.trainer.evidence import an_evidence, figure, findings, quantization
 from tests.trainer.labelled import labelled
 from trainer.calibrate import Cutoffs
 from trainer.data.split import fixed_sides
@@ -116,7 +116,35 @@ def test_int4_is_called_research_wherever_it_stands():
 def test_the_quantized_nodes_are_listed_one_by_one():
     card = write_card(findings())
     assert "<details><summary>All 2 nodes" in card
-    assert "| features.0.0 | Conv | 8 | 8 | 0.0039 to 1.4840 |" in card
+    assert "| INT8 | features.0.0 | Conv | 8 | 8 | 0.0039 to 1.4840 |" in card
+
+
+def test_what_is_not_in_the_release_is_not_told_as_if_it_were():
+    card = write_card(findings(shipped=("fp16",)))
+    assert "| FP16 | yes | 4610000 |" in card
+    assert "| INT8 | no | 2570000 |" in card
+
+
+def test_times_that_nobody_took_have_no_column():
+    untimed = [{key: one[key] for key in one if not key.startswith("time")} for one in quantization()]
+    card = write_card(findings(quantization=untimed))
+    assert "time to FP32" not in card
+    assert "How long each takes: not measured here." in card
+    assert "time to FP32, 16 photos" in write_card(findings())
+
+
+def test_of_fewer_than_five_people_no_figure_is_shown():
+    told = an_evidence()
+    told["data"]["counts"]["site"] = {"Tamale": 2, "Ejusu": 539}
+    named = [one for one in told["figures"] if one["name"].endswith("@site=Ejusu Government Hospital")]
+    for one in named:
+        one |= {"count": 2, "value": 0.123}
+    page, card = write_page(findings(evidence=told)), write_card(findings(evidence=told))
+    assert "| site | Tamale | under 5 |" in card
+    assert "| Ejusu Government Hospital | under 5 | under 5 | under 5 | under 5 |" in card
+    assert "fewer than 5 photographs or people stand behind a figure" in card
+    assert len(named) == 3
+    assert "0.123" not in card + page
 
 
 def test_who_is_in_which_part_of_the_data_is_told():

@@ -158,6 +158,20 @@ def test_a_killed_run_describes_no_photo_twice(folder, tmp_path):
     assert (tmp_path / GROUPS_FILE).read_bytes() == csv_before
 
 
+def test_what_an_earlier_report_left_there_is_no_photo_and_no_features(tmp_path, capsys):
+    for seed in (1, 2):
+        (tmp_path / f"{seed} | <b>.png").write_bytes(encode(render(a_draw(seed))))
+    (tmp_path / "broken_<i>_`.png").write_bytes(b"")
+    command = ["groups", "--photos", str(tmp_path), "--out", str(tmp_path), "--processes", "1"]
+    assert main(command) == 0
+    before = capsys.readouterr().out
+    for kept in (tmp_path / "features").iterdir():
+        kept.write_bytes(b"PK\x03\x04 and no more")
+    assert main(command) == 0
+    assert capsys.readouterr().out == before
+    assert "broken_&lt;i&gt;_\\`.png" in (tmp_path / "groups.md").read_text()
+
+
 def test_a_folder_without_photos_is_refused(tmp_path, capsys):
     assert main(["groups", "--photos", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "no-photos" in capsys.readouterr().err

@@ -12,14 +12,16 @@ from PIL import Image, ImageDraw
 
 from pallor.cp_anemic import SHEET, read
 from pallor.errors import PallorError, Refused
-from pallor.image.decode import decode
+from pallor.image.decode import decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.groups import GROUPS_FILE
 from trainer.data.import_cp_anemic import label_row
 from trainer.data.same_photo import LEVELS, Link, SamePhotos, closure, find_same_photos
 from trainer.progress import Bars, no_bars
+from trainer.report.markdown import as_markdown
 
 _PHOTO_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_SHEET = "contact_sheet.png"
 _TILE = (150, 120)
 _MOST_TILES = 9
 _MOST_ROWS = 60
@@ -49,14 +51,17 @@ class Group:
 Labels = Mapping[str, Sequence[tuple[float, bool]]]
 
 
-def photos_in(folder: Path) -> tuple[dict[str, Path], Labels]:
+def photos_in(folder: Path, out: Path | None = None) -> tuple[dict[str, Path], Labels]:
     """The photos of a folder in CP-AnemiC's layout with their labels, or of any folder, by their paths, without.
+
+    Args:
+        out: where an earlier report lies, maybe in this very folder: its contact sheet is no photo.
 
     Raises:
         NoPhotos: there are none.
     """
     if not (folder / SHEET).is_file():
-        return _files_in(folder), {}
+        return _files_in(folder, out / _SHEET if out else None), {}
     rows = read(folder)
     return {row.image_id: row.photo for row in rows}, {row.image_id: [label_row(row)] for row in rows}
 
@@ -80,7 +85,7 @@ def group_photos(
     (out / "groups.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "groups.md").write_text(_markdown(report), encoding="utf-8")
     sheet = _contact_sheet(groups[LEVELS[-1]], found, photos, labels)
-    sheet.save(out / "contact_sheet.png")
+    sheet.save(out / _SHEET)
     return report
 
 
@@ -93,8 +98,9 @@ def write_csv(found: SamePhotos, path: Path) -> None:
         writer.writerows([i, *(groups[level][i] for level in LEVELS)] for i in found.image_ids)
 
 
-def _files_in(folder: Path) -> dict[str, Path]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file())
+def _files_in(folder: Path, sheet: Path | None) -> dict[str, Path]:
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES and path.is_file())
+    files = sorted(path for path in found if not (sheet and sheet.exists() and path.samefile(sheet)))
     if not files:
         raise NoPhotos(
             "there is no photo in this folder",
@@ -187,7 +193,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
     lines += ["", "`suspected`: the same eye by its vessels, but not by its colours: another light or a second shot."]
     if report["unreadable"]:
         lines += ["", "Not read, and each its own group unless its bytes are equal to another's:", ""]
-        lines += [f"- {image_id}: {problem}" for image_id, problem in report["unreadable"].items()]
+        lines += [f"- {as_markdown(f'{image_id}: {problem}')}" for image_id, problem in report["unreadable"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -253,7 +259,7 @@ def _tile(path: Path) -> Image.Image:
     width, height = _TILE
     tile = Image.new("RGB", (width - 6, height - 34), "white")
     try:
-        region = tight(decode(path.read_bytes()))
+        region = tight(decode(read_file(path)))
     except (PallorError, OSError):
         return tile
     photo = Image.fromarray(np.where(region.mask[..., None], region.rgb, np.uint8(255)))

@@ -1,11 +1,12 @@
 """Which rows show the same photograph, as a CSV says it: one given, or one that ``trainer.data.same_photo`` made."""
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pallor.digest import digest_of
-from pallor.errors import Refused
+from pallor.errors import Refused, shortened
 from pallor.snapshot import LabelledPhoto
 
 GROUPS_FILE = "same_photo_groups.csv"
@@ -43,14 +44,20 @@ def read_groups(path: Path, image_ids: Sequence[str]) -> dict[str, str]:
     """Group of each image id.
 
     Raises:
-        GroupsBroken: no known column, or an image without a group.
+        GroupsBroken: no table, no known column, an image that is named twice, or one without a group.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        column = next((c for c in _COLUMNS if c in (reader.fieldnames or ())), None)
-        if column is None or "IMAGE_ID" not in (reader.fieldnames or ()):
-            raise _broken("it has no column of groups", path.name)
-        groups = {line["IMAGE_ID"]: f"{column}:{line[column]}" for line in reader}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            column = next((c for c in _COLUMNS if c in (reader.fieldnames or ())), None)
+            if column is None or "IMAGE_ID" not in (reader.fieldnames or ()):
+                raise _broken("it has no column of groups", path.name)
+            lines = [(line["IMAGE_ID"], line[column]) for line in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _broken(f"it cannot be read as CSV in UTF-8: {shortened(error)}", path.name) from error
+    groups = {image_id: f"{column}:{group}" for image_id, group in lines if group}
+    if twice := [image_id for image_id, count in Counter(image_id for image_id, _ in lines).items() if count > 1]:
+        raise _broken(f"it names {len(twice)} photos more than once, the first is {twice[0]}", path.name)
     missing = [i for i in image_ids if i not in groups]
     if missing:
         raise _broken(f"{len(missing)} photos have no group, the first is {missing[0]}", path.name)

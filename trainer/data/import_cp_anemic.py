@@ -6,20 +6,20 @@ An imported case is called by its ``IMAGE_ID``, which is what ``same_photo_group
 from collections.abc import Callable
 from pathlib import Path
 
-from pallor.cp_anemic import HB_UNIT, DatasetBroken, Row, read
+from pallor.cp_anemic import HB_UNIT, OLDEST_MONTHS, DatasetBroken, Row, read
 from pallor.digest import hex_of, sha256_of
-from pallor.errors import Refused
-from pallor.image.decode import decode, encode
-from pallor.lab import Hb, read_hb
+from pallor.errors import Refused, shortened
+from pallor.image.decode import decode, encode, read_file
+from pallor.lab import Hb, HbNotANumber, read_hb
 from pallor.label import Label, label_of
 from pallor.snapshot import LabelledPhoto, write_snapshot
 from pallor.store.port import ObjectStore, image_key
 from pallor.subject import Subject
 
 LABEL_TABLE = "who-2011"
-# CP-AnemiC gives most ages in whole years. A row at 60 months is labelled as the youngest children are (below 110 g/L),
-# as its authors did, not by the 5 to 11 years' cut-off that begins at 60.
-_OLDEST_MONTH = 59
+# CP-AnemiC is of children of 6 to 59 months and gives most ages in whole years. A row at 60 is labelled as its authors
+# did, as the youngest are (below 110 g/L), not by the cut-off of 5 to 11 years, which begins there.
+_LAST_OF_THE_YOUNGEST = 59
 
 
 class RowUnfit(Refused):
@@ -64,7 +64,7 @@ def _line(row: Row, photo: str) -> LabelledPhoto:
         site=row.site,
         device="",
         captured_at="",
-        age_months=min(row.age_months, _OLDEST_MONTH),
+        age_months=_months(row),
         sex=row.sex.value,
         hb_g_per_l=str(hb.g_per_l),
         severity=str(label.severity),
@@ -78,7 +78,9 @@ def _line(row: Row, photo: str) -> LabelledPhoto:
 def _labelled(row: Row) -> tuple[Hb, Label]:
     try:
         hb = read_hb(row.hb, HB_UNIT)
-        label = label_of(hb, Subject(min(row.age_months, _OLDEST_MONTH), row.sex), LABEL_TABLE)
+        label = label_of(hb, Subject(_months(row), row.sex), LABEL_TABLE)
+    except HbNotANumber as error:
+        raise _unfit(row, f"HB_LEVEL {shortened(row.hb)} is {error.reason}", error.remedy) from error
     except Refused as error:
         raise _unfit(row, error.reason) from error
     if label.severity is None:
@@ -86,9 +88,18 @@ def _labelled(row: Row) -> tuple[Hb, Label]:
     return hb, label
 
 
+def _months(row: Row) -> int:
+    if row.age_months > OLDEST_MONTHS:
+        raise _unfit(
+            row, f"{row.age_months} months are more than the {OLDEST_MONTHS} of this layout, which is of children",
+            "Is the age in months? Post older people over the API, which asks what their cut-offs need to know.",
+        )  # fmt: skip
+    return min(row.age_months, _LAST_OF_THE_YOUNGEST)
+
+
 def _stored(row: Row) -> bytes:
     try:
-        return encode(decode(row.photo.read_bytes()))
+        return encode(decode(read_file(row.photo)))
     except Refused as error:
         raise _unfit(row, error.reason) from error
     except OSError as error:
@@ -106,8 +117,7 @@ def _check_names(rows: tuple[Row, ...]) -> None:
         known.add(row.image_id)
 
 
-def _unfit(row: Row, reason: str) -> RowUnfit:
-    return RowUnfit(
-        reason, field="data", value=f"{row.photo.parent.name}/{row.photo.name}",
-        remedy="Unpack the data set again, or take the row out of the sheet.",
-    )  # fmt: skip
+def _unfit(
+    row: Row, reason: str, remedy: str = "Unpack the data set again, or take the row out of the sheet."
+) -> RowUnfit:
+    return RowUnfit(reason, field="data", value=f"{row.photo.parent.name}/{row.photo.name}", remedy=remedy)

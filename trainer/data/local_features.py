@@ -6,9 +6,11 @@ then SIFT (Lowe 2004, in OpenCV) finds and describes its points. All of it depen
 
 import io
 import os
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -102,9 +104,18 @@ def save(features: Features, path: Path) -> None:
 
 def load(path: Path) -> Features:
     """What ``save`` wrote."""
-    with np.load(path, allow_pickle=False) as kept:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
         photo = Photo(np.ascontiguousarray(kept["pixels"][..., :3]), kept["pixels"][..., 3] > 0)
         return Features(photo, kept["places"], kept["sizes"], kept["angles"], kept["looks"])
+
+
+def is_kept(path: Path) -> bool:
+    """Whether ``save`` has written this file, and nothing has spoilt it since."""
+    try:
+        load(path)
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error):
+        return False
+    return True
 
 
 def _at_working_size(photo: Photo) -> Photo:

@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,12 +18,13 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pallor.digest import sha256_of
+from pallor.digest import sha256_of, sha256_of_file
 from pallor.errors import PallorError
-from pallor.image.decode import Photo, decode
+from pallor.image.decode import Photo, PhotoTooLarge, decode, read_file
 from pallor.image.preprocess import tight
 from trainer.data.alignment import FEWEST_POINTS, Alignment, Gallery
-from trainer.data.local_features import SETTINGS, describe, load, save
+from trainer.data.local_features import SETTINGS, describe, is_kept, load, save
+from trainer.pool import pool_of
 from trainer.progress import Bars, no_bars
 
 LEVELS = ("exact", "pixel", "same_photo", "suspected")
@@ -160,9 +160,11 @@ class _Look:
 
 def _look(path: Path) -> _Look:
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         return _Look(f"{path}", problem=f"it cannot be opened: {error.strerror}")
+    except PhotoTooLarge as error:
+        return _Look(sha256_of_file(path), problem=error.reason)
     try:
         return _Look(sha256_of(data), pixels=_digest_in_any_position(decode(data)))
     except PallorError as error:
@@ -177,8 +179,8 @@ def _digest_in_any_position(photo: Photo) -> str:
 
 
 def _describe(path: Path, kept: Path) -> None:
-    if not kept.exists():
-        save(describe(decode(path.read_bytes())), kept)
+    if not is_kept(kept):
+        save(describe(decode(read_file(path))), kept)
 
 
 def _compare(kept: tuple[Path, ...], at: int) -> list[tuple[int, Alignment]]:
@@ -201,7 +203,7 @@ def _copies(level: str, digests: Mapping[str, str]) -> list[Link]:
 def _pool(processes: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
     if processes == 1:
         return nullcontext()
-    return ProcessPoolExecutor(processes, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,))
+    return pool_of(processes, cv2.setNumThreads, 1)
 
 
 def _done(

@@ -6,7 +6,18 @@ from typing import Any
 from trainer.report.content import Block, Cell, Facts, Points, Section, table
 from trainer.report.findings import Findings
 from trainer.report.lookup import dig, mapping
-from trainer.report.words import FIELDS, NOT_MEASURED, is_number, name_in, number, share, span, stated
+from trainer.report.words import (
+    FIELDS,
+    NOT_MEASURED,
+    TOO_FEW,
+    is_number,
+    is_small,
+    name_in,
+    number,
+    share,
+    span,
+    stated,
+)
 
 
 def participants(findings: Findings) -> Section:
@@ -85,7 +96,7 @@ def _data(findings: Findings) -> Mapping[str, Any]:
 
 def _counts(data: Mapping[str, Any]) -> tuple[Block, ...]:
     rows: list[tuple[str | Cell, ...]] = [
-        (name_in(FIELDS, field), value, _of(n, data.get("rows")))
+        (name_in(FIELDS, field), value, TOO_FEW if is_small(n) else _of(n, data.get("rows")))
         for field, values in mapping(data.get("counts")).items()
         for value, n in mapping(values).items()
     ]

@@ -18,6 +18,7 @@ class Findings:
         quantization: a mapping for each precision; ``nodes``: one for each node of the graph that was quantized.
         refusals: of the gate, each with ``reason`` and ``said``; None while it was not asked.
         parity: of the exported file with torch, None where nobody compared them.
+        shipped: the precisions whose files the release holds, None while it is not packed.
         mistakes: how many are shown in a file of their own beside the page, None where there is no such file.
     """
 
@@ -28,6 +29,7 @@ class Findings:
     nodes: Sequence[Mapping[str, Any]] = ()
     refusals: Sequence[Mapping[str, Any]] | None = None
     parity: Mapping[str, Any] | None = None
+    shipped: Sequence[str] | None = None
     mistakes: int | None = None
     figures: Figures = field(init=False)
 

@@ -6,8 +6,9 @@ nowhere. To see one's mistakes beside their models is how mislabelled rows, othe
 
 import io
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,11 @@ def find_mistakes(
             row = int(test_rows[place])
             found.append(Mistake(kind, row, float(scores[place]), _nearest(photos, row, train_rows, directions)))
     return tuple(found)
+
+
+def mistake_from(data: Mapping[str, Any]) -> Mistake:
+    """Read back what ``asdict`` makes of a mistake."""
+    return Mistake(**{**data, "nearest": tuple(Neighbour(**one) for one in data["nearest"])})
 
 
 def mistakes_sheet(photos: Photos, mistakes: Sequence[Mistake]) -> bytes:

@@ -13,7 +13,7 @@ from trainer.report.subgroups import subgroups
 from trainer.report.verdict import gate, summary
 from trainer.report.words import NOT_MEASURED
 
-MISTAKES_PAGE = "mistakes.html"
+MISTAKES_PAGE = "../9-mistakes/mistakes.html"  # as seen from the report of `trainer.cycle`
 
 
 def tell(findings: Findings) -> Report:

@@ -8,20 +8,23 @@ from trainer.report.lookup import Figure, Figures
 from trainer.report.plots import Estimate, forest_plot
 from trainer.report.words import (
     CONTESTANTS,
+    FEWEST_SHOWN,
     FIELDS,
     MEASURES,
     NO_SUCH,
     NOT_MEASURED,
     PROTOCOLS,
+    TOO_FEW,
     estimate,
     finite,
     is_number,
+    is_small,
     name_in,
     number,
     whole,
 )
 
-# Of the many figures of a subgroup; the others lie in the manifest.
+# Of the many figures of a subgroup; the others lie in the evidence.
 _SHOWN = (
     ("model", "auroc"),
     ("model", "sensitivity"),
@@ -45,7 +48,10 @@ def subgroups(findings: Findings) -> Section:
         blocks += [Heading(name_in(PROTOCOLS, protocol).capitalize()), *_forest(figures, protocol)]
         blocks += [_table(figures, protocol, field) for field in figures.fields(protocol)]
     if protocols:
-        blocks.append("Every other figure of a subgroup lies in the release's manifest.")
+        blocks.append(
+            f"Where it says {TOO_FEW}, fewer than {FEWEST_SHOWN} photographs or people stand behind a figure, so it "
+            "is not shown. Every other figure of a subgroup lies with the run's evidence, where the release was made."
+        )
     measured = {field for protocol in protocols for field in figures.fields(protocol)}
     if absent := [words for field, words in FIELDS.items() if field not in measured]:
         blocks.append(f"By {'; by '.join(absent)}: {NOT_MEASURED}, or all are alike in it.")
@@ -59,9 +65,13 @@ def _table(figures: Figures, protocol: str, field: str) -> Block:
         found = [figures.get(protocol, who, measure, (field, value)) for who, measure in shown]
         count = max((n for figure in found if figure and (n := whole(figure.get("count"))) is not None), default=None)
         # In a haemoglobin band all are anaemic, or none is: of the other kind there is nothing to find.
-        cells = (Cell(NO_SUCH) if figure is None and field == "hb" else estimate(figure) for figure in found)
-        rows.append((value, number(count, "d"), *cells))
+        cells = (Cell(NO_SUCH) if figure is None and field == "hb" else _shown(figure) for figure in found)
+        rows.append((value, TOO_FEW if is_small(count) else number(count, "d"), *cells))
     return table((name_in(FIELDS, field), "n", *(_column(who, measure) for who, measure in shown)), rows)
+
+
+def _shown(figure: Figure | None) -> Cell:
+    return Cell(TOO_FEW) if figure and is_small(figure.get("count")) else estimate(figure)
 
 
 def _forest(figures: Figures, protocol: str) -> list[Block]:
@@ -90,7 +100,7 @@ def _column(who: str, measure: str) -> str:
 
 
 def _estimate(name: str, figure: Figure | None) -> Estimate | None:
-    if figure is None or not is_number(figure.get("value")):
+    if figure is None or not is_number(figure.get("value")) or is_small(figure.get("count")):
         return None
     low, high = finite(figure.get("low")), finite(figure.get("high"))
     return Estimate(name, figure["value"], low, high, whole(figure.get("count")))

@@ -9,6 +9,9 @@ from trainer.report.content import Cell
 
 NOT_MEASURED, NOT_STATED, NO_SUCH = "not measured", "not stated", "-"
 
+FEWEST_SHOWN = 5  # of fewer people no figure is shown: who knows one of them would learn what the others are
+TOO_FEW = f"under {FEWEST_SHOWN}"
+
 LEAKY = "published_protocol"
 # The first that was run is the one that the summary speaks of.
 LEAK_FREE = ("test_side", "grouped_by_photo", "leave_one_site_out")
@@ -44,6 +47,8 @@ CONTESTANTS: Mapping[str, str] = MappingProxyType(
         "fp32": "FP32",
         "fp16": "FP16",
         "int8": "INT8",
+        "fp16-trt": "FP16 for GPUs",
+        "int8-trt": "INT8 for GPUs",
         "int4": "INT4 (research)",
     }
 )
@@ -121,6 +126,11 @@ def finite(value: Any) -> float | None:
 def whole(value: Any) -> int | None:
     """A whole number, None for all else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_small(count: Any) -> bool:
+    """Whether so few people must not be seen one by one; nobody at all may."""
+    return is_number(count) and 0 < count < FEWEST_SHOWN
 
 
 def estimate(figure: Mapping[str, Any] | None) -> Cell:

@@ -1,4 +1,4 @@
-"""The laboratory: barcodes of specimens, what is reported and cannot be matched yet, and what was taken back."""
+"""The laboratory: what is reported and cannot be matched yet, and what was taken back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,12 +6,10 @@ from alembic import op
 from backend.db.tables import Moment
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 
 def upgrade() -> None:
-    op.add_column("cases", sa.Column("specimen_barcode", sa.String(length=32), nullable=True))
-    op.create_index("ix_cases_specimen_barcode", "cases", ["specimen_barcode"])
     op.add_column("snapshot_cases", sa.Column("label_id", sa.String(length=36), nullable=True))
     op.add_column("lab_results", sa.Column("resulted_at", Moment(timezone=True), nullable=True))
     op.add_column("lab_results", sa.Column("device", sa.String(length=64), nullable=True))

@@ -1,0 +1,126 @@
+"""The sealed door: what a phone sealed to its site's key comes in here, also while the phone is locked."""
+
+from functools import partial
+
+from flask import Response, request
+from flask_openapi import APIBlueprint
+from pydantic import BaseModel
+
+from backend.access.roles import Role
+from backend.access.sealing import MAX_SEALED_BYTES
+from backend.api.parts import TOKEN_OR_SESSION, Parts, about, answers, caller, shown
+from backend.api.pieces import read_piece
+from backend.api.submissions import take_in_blob
+from backend.auth import Reach, allow, check_before_end
+from backend.problems import Problem, told
+from backend.services.give_sealing_keys import give_sealing_keys
+from backend.services.manage_sites import list_sites
+from backend.services.receive_sealed import (
+    Announced,
+    SealedTooLarge,
+    SealedTypeMismatch,
+    read_blob,
+    receive_sealed,
+    show_sealed,
+)
+from backend.wire import received, sealed
+from pallor.errors import Refused
+
+_TYPE = "application/vnd.pallor.sealed"
+_BODY = {
+    "required": True,
+    "description": "The blob, or the piece of it that begins at `Upload-Offset`",
+    "content": {_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+}
+_GOOD: dict[int, type[BaseModel]] = {200: sealed.SealedReceipt, 202: sealed.SealedProgress}
+
+
+def sealed_api(parts: Parts) -> APIBlueprint:
+    """The routes of what is sealed."""
+    bp = APIBlueprint(
+        "sealed", __name__, url_prefix="/api/v1", abp_tags=[{"name": "sealed"}], abp_security=TOKEN_OR_SESSION
+    )
+    database, clock = parts.database, parts.clock
+
+    @bp.get("/sealing-keys", responses=answers({200: sealed.SealingKeys}))
+    @allow(Role.FIELD, reach=Reach.LIST, delivers=True)
+    def get_sealing_keys() -> Response:
+        """The public key of each site, for a phone to seal to"""
+        who = caller()
+        passphrase = parts.settings.sealing_passphrase
+        keys = give_sealing_keys(database, clock, who.sites or frozenset(), passphrase, by=who.actor)
+        known = {row.code: row for row in list_sites(database)}
+        listed = [
+            sealed.SiteKey(
+                site=site, jwk=sealed.PublicJwk(**jwk), practice=known[site].practice, altitude_m=known[site].altitude_m
+            )
+            for site, jwk in keys
+        ]
+        return shown(sealed.SealingKeys(keys=listed))
+
+    @bp.put(
+        "/sealed/<submission_id>",
+        responses=answers(_GOOD | {201: sealed.SealedReceipt}, 404, 409, 410, 415),
+        request_body=_BODY,
+    )
+    @allow(Role.FIELD, reach=Reach.BODY, delivers=True, pieces=True)
+    def put_sealed(path: sealed.SealedPath, query: sealed.SealedQuery, header: received.PieceHeaders) -> Response:
+        """Send what was sealed, whole or from a byte on
+
+        202 with `Upload-Offset` while bytes are missing. With the last one it is opened, checked as the open routes
+        check, and recorded in whole or not at all: 201 is the receipt. What was refused is kept here for an
+        administrator; the answer is the problem, now and whenever it is asked for. `Sealed-State` tells
+        `uploading`, `received`, `put-aside` and `discarded` apart.
+        """
+        _check_type(request.mimetype)
+        piece = read_piece(header, MAX_SEALED_BYTES, _too_large)
+        digest = received.to_sha256(header.repr_digest, "Repr-Digest")
+        blob = Announced(path.submission_id, query.site, digest, piece.size)
+        who, taken = caller(), False
+        if receive_sealed(
+            database, clock, blob, piece.offset, piece.data, within=who.sites, by=who.actor, whole=piece.whole
+        ):
+            row, data = read_blob(database, path.submission_id)
+            taken = take_in_blob(parts, row, data, partial(check_before_end, who), by=who.actor)
+        return answer_of(parts, path.submission_id, 201 if taken else 200)
+
+    @bp.get("/sealed/<submission_id>", responses=answers(_GOOD, 404, 409, 410))
+    @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
+    def get_sealed(path: sealed.SealedPath) -> Response:
+        """How much of a submission is here, its receipt, or why it was refused"""
+        return answer_of(parts, path.submission_id, 200)
+
+    return bp
+
+
+def answer_of(parts: Parts, submission_id: str, status: int) -> Response:
+    """How it stands with a submission; ``status``: of its receipt."""
+    row, held = show_sealed(parts.database, submission_id)
+    if row.case_id is not None:
+        about(row.case_id)
+    if row.state == "uploading":
+        said = {"submission_id": row.id, "state": "uploading", "received_bytes": held, "bytes": row.bytes}
+        response = shown(sealed.SealedProgress(**said), 202)
+    elif row.state == "received":
+        known = {"submission_id": row.id, "sealed_sha256": row.sealed_sha256, "case_id": row.case_id}
+        response = shown(sealed.SealedReceipt(**known, state="received", **row.receipt), status)
+    else:
+        response = told(Problem(**row.problem))
+    response.headers["Upload-Offset"] = str(held)
+    response.headers["Sealed-State"] = row.state
+    return response
+
+
+def _check_type(media_type: str) -> None:
+    if media_type != _TYPE:
+        raise SealedTypeMismatch(
+            "this door takes what was sealed", field="Content-Type", value=media_type or None,
+            remedy=f"Send it with Content-Type: {_TYPE}.",
+        )  # fmt: skip
+
+
+def _too_large(field: str, value: str) -> Refused:
+    return SealedTooLarge(
+        f"it is larger than {MAX_SEALED_BYTES:,} bytes", field=field, value=value,
+        remedy="Crop the photos to the eyelid, or save them with a lower quality; more photos go by themselves.",
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""From what a phone sealed to what its open routes would have been sent: opened, read and checked in the same way."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row
+
+from backend.api.parts import Parts
+from backend.problems import problem_of, strict_json
+from backend.services.acknowledge_alert import acknowledge_alert
+from backend.services.amend_case import record_amendment
+from backend.services.give_sealing_keys import open_blob
+from backend.services.record_consent import record_statement
+from backend.services.record_follow_up import record_follow_up
+from backend.services.records import CaseErased
+from backend.services.standing_consents import ConsentWithdrawn
+from backend.services.submit_case import record_case
+from backend.services.take_in_sealed import Opened, put_aside, take_in_sealed
+from backend.wire import container, follow_up, received, rights, sealed
+from pallor.errors import Refused
+
+Word = tuple[Callable[[Connection], object], str | None]  # what writes it down, and whose it says it is
+Check = Callable[[str, datetime], None]  # raises for a moment at which the sender could not have sealed this any more
+
+_NOT_TO_BE_KEPT = (CaseErased, ConsentWithdrawn)
+
+
+def take_in_blob(parts: Parts, row: Row[Any], blob: bytes, check: Check, *, by: str) -> bool:
+    """Open a blob and record what lies in it; True when this request did so. What was refused is put aside.
+
+    Args:
+        row: of the submission.
+
+    Raises:
+        Unavailable: nothing is known yet of what is in it; its bytes are kept.
+    """
+    about = container.about(None)
+    try:
+        with parts.database.read() as connection:
+            opened = open_blob(connection, row.site, blob, parts.settings.sealing_passphrase)
+        text, rest = container.header_of(opened)
+        said = strict_json(text)
+        about = container.about(said)
+        return take_in_sealed(parts.intake, row, _read(parts, row, said, rest, check, by), by=by)
+    except (Refused, ValidationError) as error:
+        keep = not isinstance(error, _NOT_TO_BE_KEPT)
+        put_aside(parts.intake, row, problem_of(error).model_dump(mode="json"), about, keep=keep)
+        return False
+
+
+def _read(parts: Parts, row: Row[Any], said: dict[str, Any], rest: bytes, check: Check, by: str) -> Opened:
+    header = sealed.Header.model_validate(said)
+    now = parts.clock.now()
+    sealed.check_header(header, row.id, row.site)
+    received.check_not_ahead("sealed_at", header.sealed_at, now)
+    check("sealed_at", header.sealed_at)
+    for number, part in enumerate(header.parts):
+        received.check_not_ahead(f"parts.{number}.captured_at", part.captured_at, now)
+        check(f"parts.{number}.captured_at", part.captured_at)
+    record, subject_code = _WORDS[header.kind](parts, header, now, check, by)
+    photos = container.parts_of(rest, [(part.bytes, part.sha256) for part in header.parts])
+    declared = [sealed.to_declaration(header.case_id, part) for part in header.parts]
+    return Opened(header.kind, header.case_id, subject_code, record, list(zip(declared, photos, strict=True)))
+
+
+def _case(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    case = received.to_case(header.case_id, received.CaseIn.model_validate(header.body), now)
+    check("visited_at", case.visited_at)
+    if case.site != header.site:
+        raise sealed.SubmissionContradicted(
+            "the case is of another site than it was sealed for", field="body.site", value=case.site,
+            remedy="Seal a case to the key of its own site.",
+        )  # fmt: skip
+    here = frozenset({header.site})
+    return lambda tx: record_case(parts.database, tx, parts.clock, case, within=here, by=by), case.subject_code
+
+
+def _photos(_parts: Parts, _header: sealed.Header, _now: datetime, _check: Check, _by: str) -> Word:
+    return lambda _tx: None, None
+
+
+def _amendment(parts: Parts, header: sealed.Header, now: datetime, _check: Check, by: str) -> Word:
+    body = received.AmendmentIn.model_validate(header.body)
+    changes, amendment_id = received.to_changes(body, now), sealed.needed(header, "amendment_id")
+    table = parts.settings.label_table
+    return lambda tx: record_amendment(
+        parts.database, tx, parts.clock, header.case_id, amendment_id, changes, body.reason, table, by=by
+    ), None  # fmt: skip
+
+
+def _consent(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    body = rights.StatementIn.model_validate(header.body)
+    said, consent_id = rights.to_consent(body, now), sealed.needed(header, "consent_id")
+    check("at", said.at)
+    table = parts.settings.label_table
+    return lambda tx: record_statement(
+        parts.database, tx, parts.clock, header.case_id, consent_id, body.purpose, said, table, given=body.given, by=by
+    ), None  # fmt: skip
+
+
+def _follow_up(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    body = follow_up.FollowUpIn.model_validate(header.body)
+    received.check_not_ahead("at", body.at, now)
+    check("at", body.at)
+    follow_up_id = sealed.needed(header, "follow_up_id")
+    return lambda tx: record_follow_up(
+        parts.database, tx, parts.clock, header.case_id, follow_up_id, body.state, body.at, body.note, by=by
+    ), None  # fmt: skip
+
+
+def _acknowledgement(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
+    body = follow_up.AcknowledgementIn.model_validate(header.body)
+    received.check_not_ahead("at", body.at, now)
+    check("at", body.at)
+    result_id = sealed.needed(header, "result_id")
+    return lambda tx: acknowledge_alert(tx, parts.clock, header.case_id, result_id, body.at, by=by), None
+
+
+_WORDS: dict[str, Callable[[Parts, sealed.Header, datetime, Check, str], Word]] = {
+    "case": _case,
+    "photos": _photos,
+    "amendment": _amendment,
+    "consent": _consent,
+    "follow-up": _follow_up,
+    "acknowledgement": _acknowledgement,
+}

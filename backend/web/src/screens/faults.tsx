@@ -1,0 +1,36 @@
+/** What went wrong, in words; and a place on the screen for it. */
+import { useSignal } from "@preact/signals";
+import { PhoneFault, type FieldFault } from "../phone/fault";
+import { said, t } from "../words/words";
+import { Card } from "./parts";
+
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof PhoneFault)) return t("fault.unknown");
+  const words = said("fault", error.code, t("fault.unknown"));
+  return error.detail ? words.replace("{detail}", error.detail) : words.replace("{detail}", "");
+}
+
+/** `guard` runs what may fail and keeps its words; `shown` shows them until the next try. */
+export function useFault() {
+  const words = useSignal<string | null>(null);
+  const guard = async <T,>(work: () => Promise<T>): Promise<T | undefined> => {
+    words.value = null;
+    try {
+      return await work();
+    } catch (error) {
+      words.value = wordsOf(error);
+      return undefined;
+    }
+  };
+  const shown = words.value && (
+    <div role="alert">
+      <Card tone="warn" title={words.value} />
+    </div>
+  );
+  return { guard, shown };
+}
+
+export function faultOf(faults: readonly FieldFault[], field: string): string | null {
+  const found = faults.find((one) => one.field === field);
+  return found ? said("field-fault", `${found.field}.${found.code}`, said("field-fault", found.code, t("field-fault.not-fitting"))) : null;
+}

@@ -1,0 +1,151 @@
+"""The nurse's own day, by screens and keyboard alone: enrol, choose a PIN, take a case with the camera, see what to do.
+
+`PALLOR_SCREENSHOTS=DIR` keeps a picture of each step.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.journey.test_phone import PASSWORD, PIN, a_nurse, post
+from tests.support.camera import camera_file, camera_flags
+from tests.support.chromium import chromium
+from tests.support.phone_app import run_node
+from tests.support.rough_line import RoughLine
+from tests.support.stack import a_stack, wait_until
+
+pytestmark = pytest.mark.slow
+SIZE = {"width": 360, "height": 640}
+
+
+def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, tmp_path):
+    nurse = a_nurse(stack)
+    flags = camera_flags(camera_file(tmp_path / "eye.mjpeg"))
+    with (
+        RoughLine(stack.box.url) as line,
+        chromium(tmp_path / "profile", *flags, viewport=SIZE, locale="en") as browser,
+    ):
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(line.address)
+        seen = Seen(page)
+        seen.types("Or type the code", nurse.code)
+        seen.presses("Enrol this phone")
+        seen.presses("Somebody else")
+        seen.types("Name", nurse.name)
+        seen.types("Password", nurse.given)
+        seen.presses("Sign in")
+        seen.types("The password you were given", nurse.given)
+        seen.types("A new password", PASSWORD)
+        seen.presses("Change it")
+        seen.types("New PIN", PIN)
+        seen.types("The same again", PIN)
+        seen.presses("Use this PIN")
+        seen.reads("Today")
+        page.wait_for_function("navigator.serviceWorker.controller !== null")
+
+        line.down = True
+        take_a_case(seen, "K-101")
+        seen.reads("1 waits to be sent")
+        page.reload()  # without a network
+        seen.presses(nurse.name)
+        seen.types("PIN", PIN)
+        seen.presses("Unlock")
+        seen.presses(re.compile("K-101"))
+        seen.reads("Not sent yet, so nothing can be said")
+        line.down = False
+        page.go_back()
+        seen.at(page.locator(".send-state")).press("Enter")
+        seen.presses("Send now")
+        seen.reads("All sent")
+        page.go_back()
+        seen.presses(re.compile("K-101"))
+        seen.reads("Refer for a blood test.", after=lambda: page.evaluate("dispatchEvent(new Event('online'))"))
+
+        (case,) = [one for one in stack.admin.pages("/cases") if one["subject_code"] == "K-101"]
+        assert (case["subject"]["age_months"], case["subject"]["sex"]) == (30, "female")
+        assert [photo["eye"] for photo in case["photos"]] == ["right"]
+        post(stack, case, "0b54e0d2-3c53-4a27-9c3c-5f3a1a3f6a10", "6.4")
+        page.go_back()
+        seen.at(page.locator(".send-state")).press("Enter")
+        seen.presses("Send now")
+        page.go_back()
+        seen.reads(re.compile("dangerously low haemoglobin"))
+        seen.presses("Look at it")
+        seen.reads("Haemoglobin 6.4 g/dL")
+        seen.presses("I have seen it and act on it")
+        seen.reads(re.compile("^Seen "))
+        seen.chooses("referred")
+        seen.presses("Referral slip")
+        seen.reads("A screening, no diagnosis. The blood test decides.")
+
+
+def take_a_case(seen, code):
+    seen.presses("New case")
+    seen.ticks("Yes to the photo")
+    seen.ticks("Yes to making the test better")
+    seen.types("Code on the person's card", code)
+    seen.presses("Next")
+    seen.types("Age", "30")
+    seen.chooses("female")
+    seen.presses("Next")
+    seen.presses("Next")
+    seen.presses("Photograph the right eye")
+    seen.page.wait_for_selector(".viewfinder-hint.ready")
+    seen.presses("Take the photo")
+    seen.at(seen.page.get_by_role("button", name="Lower edge; arrow keys move it")).press("ArrowDown")
+    seen.presses("Keep this photo")
+    seen.reads("Photograph the left eye")
+    seen.presses("Next")
+    seen.presses("Seal and send")
+
+
+class Seen:
+    """A page as a person uses it who has no pointer: by what stands on it and a keyboard's tabulator can reach."""
+
+    def __init__(self, page):
+        self.page, self.step = page, 0
+
+    def presses(self, name):
+        self.at(self.page.get_by_role("button", name=name, exact=isinstance(name, str)).first).press("Enter")
+        self._keep()
+
+    def types(self, label, text):
+        self.at(self.page.get_by_label(label, exact=True))
+        self.page.keyboard.type(text)
+
+    def ticks(self, label):
+        self.at(self.page.get_by_label(label)).press("Space")
+
+    def chooses(self, name):
+        self.at(self.page.get_by_role("radio", name=name, exact=True)).press("Space")
+
+    def at(self, thing):
+        assert thing.evaluate("found => found.tabIndex") >= 0
+        thing.focus()
+        return thing
+
+    def reads(self, text, after=None):
+        def there():
+            if after:
+                after()
+            return self.page.get_by_text(text).first.is_visible()
+
+        wait_until(there, f"{text} is read")
+        self._keep()
+
+    def _keep(self):
+        if kept := os.environ.get("PALLOR_SCREENSHOTS"):
+            self.step += 1
+            self.page.wait_for_timeout(300)
+            self.page.screenshot(path=Path(kept) / f"nurse-{self.step:02}.png")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    assert run_node("build.js", str(folder)).returncode == 0
+    with a_stack(tmp_path_factory.mktemp("nurse"), PALLOR_WEB_FOLDER=str(folder)) as stack:
+        yield stack
