@@ -19,6 +19,7 @@ from backend.api.doors import doors_api, oidc_api
 from backend.api.explain import explain_api
 from backend.api.field import field_api
 from backend.api.health import health_api
+from backend.api.hl7 import hl7_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
@@ -73,9 +74,8 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        doors_api,
-        oidc_api, health_api,
+        field_api, lab_api, hl7_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api,
+        rollouts_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser

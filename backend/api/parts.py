@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from flask import Response, g
+from flask import Response, g, request
 from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
 
 from backend.access.throttle import Throttle
 from backend.auth import Caller
@@ -12,11 +13,16 @@ from backend.db.engine import Database
 from backend.queue import Send
 from backend.settings import Settings
 from pallor.clock import Clock
+from pallor.errors import Refused
 from pallor.store.port import ObjectStore
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 TOKEN_OR_SESSION: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 _ALWAYS = (401, 403, 413, 422, 503)
+
+
+class BodyBroken(Refused):
+    """The connection was cut, or the body's pieces do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,23 @@ def about(case_id: str) -> None:
 def still_allowed() -> None:
     """Ask again whether the caller may, after something that took its time: they may have been put out meanwhile."""
     g.ask_again()
+
+
+def read_body(max_bytes: int) -> bytes:
+    """The body of a route that takes bytes; a longer one is 413.
+
+    Raises:
+        BodyBroken
+    """
+    request.max_content_length = max_bytes
+    try:
+        return request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # a malformed chunk, a cut connection
+        raise BodyBroken(
+            "the body broke off", field="body", value="(not repeated)", remedy="Send the request again."
+        ) from error
 
 
 def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:

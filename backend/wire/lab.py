@@ -71,7 +71,6 @@ class LabBatchIn(Wire):
     items: list[Any] = Field(
         max_length=MOST_IN_A_BATCH,
         description="Each as `LabReportIn`; what is wrong with one costs no other",
-        json_schema_extra={"items": {"type": "object"}},
     )
 
 

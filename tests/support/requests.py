@@ -31,6 +31,7 @@ from tests.support.api import OWN, Api, repr_digest, staff_of
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
 from tests.support.explain import score
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
+from tests.support.hl7 import a_message, obx
 from tests.support.repository import a_repository
 from tests.support.synthetic import a_good_png
 
@@ -170,6 +171,11 @@ def _batch(_api: Api, place: Place) -> Request:
     return "POST", "/lab-reports/batch", {"json": {"items": [a_report_body(case_id=place.case_id)]}}
 
 
+def _hl7(_api: Api, place: Place) -> Request:
+    message = a_message(obx(), case_id=place.case_id, order=new_id(), pid="PID|1")
+    return "POST", "/hl7v2", {"data": message, "content_type": "application/hl7-v2"}
+
+
 def _kept(api: Api, place: Place) -> str:
     """A line, of the site's own laboratory, that a human has to look at; its id."""
     _, token = staff_of(api, place.site)
@@ -253,6 +259,7 @@ EXAMPLES: dict[str, Example] = {
     "lab.put_retraction": _retraction,
     "lab.post_report": _reported,
     "lab.post_batch": _batch,
+    "hl7.post_message": _hl7,
     "lab.get_reports": _open_reports,
     "lab.put_decision": _decision,
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
