@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.api.admin import admin_api
 from backend.api.doors import doors_api, oidc_api
 from backend.api.explain import explain_api
+from backend.api.fhir import as_outcome, fhir_api
 from backend.api.field import field_api
 from backend.api.health import health_api
 from backend.api.hl7 import hl7_api
@@ -74,8 +75,8 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, hl7_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api,
-        rollouts_api, doors_api, oidc_api, health_api,
+        field_api, lab_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api, rights_api,
+        training_api, rollouts_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser
@@ -154,7 +155,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
         if response.status_code >= HTTPStatus.BAD_REQUEST and "caller" in g:
             _drain()
         log.info("answered", extra=_told(response))
-        return response
+        return as_outcome(response) if request.path.startswith("/api/v1/fhir") else response
 
 
 def _caller(parts: Parts, rule: Rule) -> Caller:

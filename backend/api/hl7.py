@@ -7,7 +7,7 @@ from flask_openapi import APIBlueprint
 
 from backend.access.roles import Role
 from backend.api.lab import sender
-from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, read_body
+from backend.api.parts import PROBLEM, TOKEN_OR_SESSION, Parts, answers, read_body
 from backend.auth import Reach, allow
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
 from backend.wire.hl7 import MAX_MESSAGE_BYTES, Found, MessageUnreadable, MessageUnsupported, read_header, read_message
@@ -18,7 +18,7 @@ from pallor.ids import new_id
 
 MEDIA_TYPE = "application/hl7-v2"
 _BODY = {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string", "examples": ["MSH|^~\\&|..."]}}}}
-_ANSWER = {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}
+_TEXT = {MEDIA_TYPE: {"schema": {"type": "string"}}}
 
 
 def hl7_api(parts: Parts) -> APIBlueprint:
@@ -26,7 +26,11 @@ def hl7_api(parts: Parts) -> APIBlueprint:
     bp = APIBlueprint("hl7", __name__, url_prefix="/api/v1", abp_tags=[{"name": "lab"}], abp_security=TOKEN_OR_SESSION)
     laboratory = Laboratory(parts.database, parts.clock, parts.settings.label_table)
 
-    @bp.post("/hl7v2", request_body=_BODY, responses=answers({}) | {"200": _ANSWER, "422": _ANSWER})
+    @bp.post(
+        "/hl7v2",
+        request_body=_BODY,
+        responses=answers({}) | {"200": {"content": _TEXT}, "422": {"content": PROBLEM | _TEXT}},
+    )
     @allow(Role.LAB, reach=Reach.MATCH, takes=())
     def post_message() -> Response:
         """Send an ORU^R01; the answer is an ACK: AA with 200, AE or AR with 422

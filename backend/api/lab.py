@@ -89,7 +89,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
         It is matched by the specimen's barcode or the case's id; what it says of age and sex must agree with the case.
         """
         done = receive_report(laboratory, lab.to_reported(body, clock.now()), sender())
-        return shown(show.report(done), _status(done))
+        return shown(show.report(done), status_of(done))
 
     @bp.post("/lab-reports/batch", responses=answers({200: lab.LabBatchOut}))
     @allow(Role.LAB, reach=Reach.MATCH, large=True)
@@ -106,7 +106,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
         except (Refused, ValidationError) as error:
             problem = problem_of(error)
             return lab.LabBatchItem(index=index, status=problem.status, report=None, problem=problem.model_dump())
-        return lab.LabBatchItem(index=index, status=_status(done), report=show.report(done), problem=None)
+        return lab.LabBatchItem(index=index, status=status_of(done), report=show.report(done), problem=None)
 
     @bp.get("/lab-reports", responses=answers({200: lab.OpenReportPage}))
     @allow(Role.LAB, Role.ADMIN, reach=Reach.LIST)
@@ -157,7 +157,7 @@ def sender() -> Sender:
     return Sender(who.person or who.device, who.sites or frozenset(), who.actor)
 
 
-def _status(done: Received) -> int:
+def status_of(done: Received) -> int:
     return 200 if done.repeated else _STATUS.get(done.state, 200)
 
 

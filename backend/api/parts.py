@@ -16,7 +16,7 @@ from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.store.port import ObjectStore
 
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 TOKEN_OR_SESSION: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 _ALWAYS = (401, 403, 413, 422, 503)
 
@@ -71,7 +71,7 @@ def read_body(max_bytes: int) -> bytes:
 
 def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:
     """A route's ``responses`` for the API document: its good answers, its own problems, those of every route."""
-    documented: dict[str, Any] = {str(status): {"content": _PROBLEM} for status in (*_ALWAYS, *problems)}
+    documented: dict[str, Any] = {str(status): {"content": PROBLEM} for status in (*_ALWAYS, *problems)}
     return documented | {str(status): model for status, model in good.items()}
 
 

@@ -21,4 +21,5 @@ REJECTIONS = {  # 0490
     "RH": Rejection.HAEMOLYSED, "RC": Rejection.CLOTTED, "QS": Rejection.INSUFFICIENT, "RB": Rejection.BROKEN,
     "RA": Rejection.UNLABELLED, "RE": Rejection.UNLABELLED, "RM": Rejection.UNLABELLED, "RI": Rejection.UNLABELLED,
 }  # fmt: skip
+REJECTIONS_OF_CONDITIONS = {"HEM": Rejection.HAEMOLYSED, "CLOT": Rejection.CLOTTED}  # 0493
 LABORATORY_SECTIONS = frozenset({"HM", "LAB", "CH"})  # 0074

@@ -1,4 +1,4 @@
-"""Moments, days and ages as HL7 and sheets write them: as much of a date as they give, often no time zone."""
+"""Moments, days and ages as HL7, FHIR and sheets write them: as much of a date as they give, often no time zone."""
 
 import re
 from datetime import UTC, date, datetime, time, tzinfo
@@ -38,6 +38,24 @@ def read_moment(text: str, zone: tzinfo, field: str) -> datetime | None:
         raise _unreadable(text, field) from error
 
 
+def read_iso(text: object, zone: tzinfo, field: str) -> datetime | None:
+    """ISO 8601 with at least its day, in UTC; None for nothing. A day without a time is its noon.
+
+    Raises:
+        MomentUnreadable
+    """
+    if text is None:
+        return None
+    try:
+        said = str(text).upper().replace(" ", "T")
+        if "T" not in said:
+            return datetime.combine(date.fromisoformat(said), _NOON, zone).astimezone(UTC)
+        moment = datetime.fromisoformat(said)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _unreadable(str(text), field) from error
+
+
 def read_day(text: str, field: str) -> date:
     """The day of ``YYYYMMDD...``; raises ``MomentUnreadable``."""
     try:
@@ -72,5 +90,5 @@ def _unreadable(text: str, field: str) -> MomentUnreadable:
     digits = text[:8] if text[:8].isdigit() else "(not repeated)"
     return MomentUnreadable(
         "not a moment with its day", field=field, value=digits,
-        remedy="Send YYYYMMDDHHMM, with +ZZZZ where your clock is not the one agreed on.",
+        remedy="Send day and time, and the offset from UTC where your clock is not the one agreed on.",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 A route without a request here fails the matrix, so a new one cannot be forgotten.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -30,6 +31,7 @@ from pallor.store.folder import FolderStore
 from tests.support.api import OWN, Api, repr_digest, staff_of
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
 from tests.support.explain import score
+from tests.support.fhir import a_bundle, an_observation
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
 from tests.support.hl7 import a_message, obx
 from tests.support.repository import a_repository
@@ -176,6 +178,19 @@ def _hl7(_api: Api, place: Place) -> Request:
     return "POST", "/hl7v2", {"data": message, "content_type": "application/hl7-v2"}
 
 
+def _fhir(path: str, make: Callable[[dict[str, Any]], dict[str, Any]]) -> Example:
+    def example(_api: Api, place: Place) -> Request:
+        body = make(an_observation(case_id=place.case_id, contained=None, subject=None, specimen=None))
+        return "POST", f"/fhir{path}", {"data": json.dumps(body), "content_type": "application/fhir+json"}
+
+    return example
+
+
+def _as_report(observation: dict[str, Any]) -> dict[str, Any]:
+    held = {"contained": [observation | {"id": "hb"}], "result": [{"reference": "#hb"}]}
+    return {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "Blood count"}} | held
+
+
 def _kept(api: Api, place: Place) -> str:
     """A line, of the site's own laboratory, that a human has to look at; its id."""
     _, token = staff_of(api, place.site)
@@ -260,6 +275,10 @@ EXAMPLES: dict[str, Example] = {
     "lab.post_report": _reported,
     "lab.post_batch": _batch,
     "hl7.post_message": _hl7,
+    "fhir.get_metadata": _get("/fhir/metadata"),
+    "fhir.post_observation": _fhir("/Observation", lambda observation: observation),
+    "fhir.post_diagnostic_report": _fhir("/DiagnosticReport", _as_report),
+    "fhir.post_bundle": _fhir("", a_bundle),
     "lab.get_reports": _open_reports,
     "lab.put_decision": _decision,
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
