@@ -27,6 +27,7 @@ from backend.api.parts import Parts
 from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
+from backend.api.sheets import sheets_api
 from backend.api.training import training_api
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
 from backend.problems import Problem, answer_with_problems, case_in_request, not_valid, strict_json
@@ -75,8 +76,8 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api, rights_api,
-        training_api, rollouts_api, doors_api, oidc_api, health_api,
+        field_api, lab_api, sheets_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api,
+        rights_api, training_api, rollouts_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     for path, name in (("/", "page"), ("/enrol", "enrol")):  # the second is where an enrolment link leads a browser

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, or_, select
 
 from backend.db.tables import cases, lab_report_sites, lab_reports
-from backend.services.receive_report import OPEN, Laboratory, Received, place_report
+from backend.services.receive_report import FINAL_TWICE, OPEN, Laboratory, Received, place_report
 from backend.services.records import CaseErased
 from pallor.reported import MAX_GAP, ReportedHb
 
@@ -67,7 +67,7 @@ def _look_again(lab: Laboratory, report_id: str) -> bool:
     """Whether a line that was kept is settled now."""
     with lab.database.write() as tx:
         row = tx.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
-        if row is None or row.state not in OPEN or row.reason == "final-twice":
+        if row is None or row.state not in OPEN or row.reason == FINAL_TWICE:
             return False
         try:
             done = _place(lab, tx, row)

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
 
 from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Whole, Wire
 from backend.wire.lab_line import Given, to_line, years
@@ -94,6 +94,39 @@ class LabBatchItem(Wire):
 
 class LabBatchOut(Wire):
     items: list[LabBatchItem]
+
+
+class PreviewHeaders(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    preview_token: StrictStr = Field(
+        alias="Preview-Token", max_length=200, description="Of the preview that was looked at"
+    )
+
+
+class PreviewRowOut(Wire):
+    row: int = Field(description="As the sheet counts: its heading is 1")
+    fate: State | Literal["repeated", "refused"]
+    reason: str | None = Field(description="Why it waits, is on the worklist or is refused; stable")
+    field: str | None
+    said: str | None = Field(description="Of a refused row, what is wrong and what to do")
+
+
+class SheetPreviewOut(Wire):
+    rows: list[PreviewRowOut]
+    columns_dropped: int = Field(description="Columns whose headings are not known were not read")
+    token: str
+
+
+class SheetRowOut(Wire):
+    row: int
+    status: int = Field(description="As if it had been sent alone")
+    report: LabReportOut | None
+    problem: dict[str, Any] | None
+
+
+class SheetOut(Wire):
+    rows: list[SheetRowOut]
 
 
 class OpenReportOut(Wire):

@@ -186,6 +186,21 @@ def _fhir(path: str, make: Callable[[dict[str, Any]], dict[str, Any]]) -> Exampl
     return example
 
 
+def _list(place: Place) -> str:
+    return f"business_id,hb,unit,taken_at,case_id\n{new_id()},10.4,g/dL,2026-11-01T13:00Z,{place.case_id}\n"
+
+
+def _preview(_api: Api, place: Place) -> Request:
+    return "POST", "/lab-sheets/preview", {"data": _list(place), "content_type": "text/csv"}
+
+
+def _sheet(api: Api, place: Place) -> Request:
+    """Of the laboratory whose token the role `lab` has."""
+    data = _list(place)
+    token = api.call("POST", "/lab-sheets/preview", "lab", data=data, content_type="text/csv").json["token"]
+    return "POST", "/lab-sheets", {"data": data, "content_type": "text/csv", "headers": {"Preview-Token": token}}
+
+
 def _as_report(observation: dict[str, Any]) -> dict[str, Any]:
     held = {"contained": [observation | {"id": "hb"}], "result": [{"reference": "#hb"}]}
     return {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "Blood count"}} | held
@@ -279,6 +294,8 @@ EXAMPLES: dict[str, Example] = {
     "fhir.post_observation": _fhir("/Observation", lambda observation: observation),
     "fhir.post_diagnostic_report": _fhir("/DiagnosticReport", _as_report),
     "fhir.post_bundle": _fhir("", a_bundle),
+    "sheets.post_preview": _preview,
+    "sheets.post_sheet": _sheet,
     "lab.get_reports": _open_reports,
     "lab.put_decision": _decision,
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
