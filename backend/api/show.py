@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from backend.services.learned_from import Correction
 from backend.services.post_candidate import SnapshotState
 from backend.services.read_records import CaseView
 from backend.services.receive_report import Received
@@ -226,3 +227,16 @@ def same_photos(row: Row[Any], withheld: int) -> training.SamePhotoGroupsOut:
 
 def candidate(row: Row[Any], snapshot: SnapshotState) -> training.CandidateOut:
     return training.CandidateOut(**row.report, snapshot=snapshot, posted_at=row.posted_at, posted_by=row.posted_by)
+
+
+def correction(found: Correction) -> training.CorrectionOut:
+    return training.CorrectionOut(
+        case_id=found.old.case_id,
+        label_id=found.old.id,
+        hb_g_per_l=found.old.record["hb"]["g_per_l"],
+        new_label_id=found.new_label_id,
+        new_hb_g_per_l=found.new_hb_g_per_l,
+        corrected_at=found.corrected_at,
+        snapshots=list(found.snapshots),
+        releases=list(found.releases),
+    )

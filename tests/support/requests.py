@@ -322,6 +322,7 @@ EXAMPLES: dict[str, Example] = {
     "rights.get_erasures": _get("/erasures"),
     "training.post_snapshot": _snapshot,
     "training.get_snapshots": _get("/snapshots"),
+    "training.get_label_corrections": _get("/label-corrections"),
     "training.put_same_photo_groups": _same_photos,
     "training.put_candidate": _candidate,
     "training.get_candidates": _get("/candidates"),
