@@ -15,7 +15,8 @@ from backend.api.parts import TOKEN_OR_SESSION, Parts
 from backend.auth import Reach, allow
 from backend.problems import problem_of
 from backend.services.receive_report import Laboratory, Received, receive_in, receive_report
-from backend.wire.fhir import Around, Entry, parse, read_entries, read_results
+from backend.wire.fhir import Entry, parse, read_entries, read_results
+from backend.wire.fhir_observation import Around
 from backend.wire.fhir_out import (
     MEDIA_TYPE,
     bundle_answer,

@@ -10,8 +10,9 @@ from backend.api.lab import sender
 from backend.api.parts import PROBLEM, TOKEN_OR_SESSION, Parts, answers, read_body
 from backend.auth import Reach, allow
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
-from backend.wire.hl7 import MAX_MESSAGE_BYTES, Found, MessageUnreadable, MessageUnsupported, read_header, read_message
+from backend.wire.hl7 import MAX_MESSAGE_BYTES, MessageUnreadable, MessageUnsupported, read_header, read_message
 from backend.wire.hl7_ack import ACCEPTED, ERROR, REJECTED, Remark, acknowledge
+from backend.wire.hl7_order import Found
 from backend.wire.lab_line import to_line
 from pallor.errors import Refused
 from pallor.ids import new_id

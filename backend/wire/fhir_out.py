@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from backend.wire.fhir import CASE, SPECIMEN, SUBJECT
+from backend.wire.fhir_observation import CASE, SPECIMEN, SUBJECT
 from pallor.clock import utc_text
 
 MEDIA_TYPE = "application/fhir+json"

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from backend.db.tables import audit_values, lab_reports, lab_results
 from backend.services.records import standing_results
 from backend.services.specimen_barcode import new_barcode
-from backend.wire.fhir import Around, parse, read_results
+from backend.wire.fhir import parse, read_results
+from backend.wire.fhir_observation import Around
 from backend.wire.lab_line import to_line
 from pallor.errors import Refused
 from pallor.lab import Performer, Specimen
