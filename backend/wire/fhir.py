@@ -52,7 +52,7 @@ def parse(data: bytes, *kinds: str) -> dict[str, Any]:
             remedy="Send it where its type is taken: the CapabilityStatement lists what is (GET metadata).",
         )  # fmt: skip
     _check(body)
-    return dict(body)
+    return {name: _without_nothing(value) for name, value in body.items() if value is not None}
 
 
 def read_results(resource: Mapping[str, Any], zone: tzinfo, if_none_exist: str | None, around: Around) -> list[Given]:
@@ -106,6 +106,13 @@ def _entry(entry: Mapping[str, Any], zone: tzinfo, around: Around) -> Entry:
         return Entry(refusal=refusal)
 
 
+def _without_nothing(value: Any) -> Any:
+    """The same without what is null: the library lets it pass wherever it stands."""
+    if isinstance(value, dict):
+        return {name: _without_nothing(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nothing(inner) for inner in value if inner is not None] if isinstance(value, list) else value
+
+
 def _check(body: Any) -> None:
     try:
         _KINDS[body["resourceType"]].model_validate(body)
@@ -131,5 +138,5 @@ def _as_reported(report: Mapping[str, Any], observation: Mapping[str, Any]) -> d
         lent["specimen"] = specimens[0]
     if not list_of(observation, "identifier") and list_of(report, "identifier"):
         lent["identifier"] = report["identifier"]
-    over = {"status": report["status"]} if report["status"] in ("entered-in-error", "cancelled") else {}
+    over = {"status": report["status"]} if report.get("status") in ("entered-in-error", "cancelled") else {}
     return {**lent, **observation, **over}
