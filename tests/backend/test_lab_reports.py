@@ -6,6 +6,7 @@ from sqlalchemy import select
 from backend.db.tables import audit_values, lab_report_sites, lab_reports
 from backend.services.audit import verify_audit
 from backend.services.receive_report import Laboratory
+from backend.services.records import standing_results
 from backend.services.settle_waiting import settle_waiting
 from backend.services.specimen_barcode import grouped, new_barcode
 from backend.services.submit_case import submit_case
@@ -13,6 +14,8 @@ from backend.sweeper import keep_house, sweep
 from pallor.ids import new_id
 from tests.support.api import the_fault
 from tests.support.builders import a_case, a_report_body
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_a_report_finds_its_case_by_the_barcode_and_becomes_its_label(api):
@@ -73,6 +76,7 @@ def test_a_subject_code_and_a_day_are_for_a_human_to_confirm(api):
     assert values(api, case_id) == ["10.4"]
 
 
+@on_sqlite
 def test_a_subject_code_that_comes_early_waits_and_is_then_for_a_human(api):
     line = api.report(subject_code="A-017", visited_on="2026-11-01")
     assert line.json["state"] == "waiting"
@@ -80,6 +84,7 @@ def test_a_subject_code_that_comes_early_waits_and_is_then_for_a_human(api):
     assert [item["reason"] for item in api.get("/lab-reports")["items"]] == ["needs-confirmation"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -118,6 +123,7 @@ def test_one_barcode_on_two_cases_is_for_a_human(api):
     assert [values(api, case_id) for case_id in cases] == [[], ["10.4"]]
 
 
+@on_sqlite
 def test_a_machine_decides_nothing(api):
     line = api.report(subject_code="A-017", visited_on="2026-11-01").json["report_id"]
     response = api.call("PUT", f"/lab-reports/{line}/decision", "lab", json={"dismiss": "nobody here"})
@@ -133,12 +139,14 @@ def test_what_a_human_dismissed_is_settled_and_forgotten(api):
         assert connection.execute(select(lab_reports.c.content)).scalar() is None
 
 
+@on_sqlite
 @pytest.mark.parametrize("said", [{}, {"case_id": new_id(), "dismiss": "both at once"}])
 def test_a_decision_is_one_of_two(api, said):
     line = api.report(subject_code="A-017", visited_on="2026-11-01").json["report_id"]
     assert the_fault(api.decide(line, **said))[:2] == (422, "decision-unclear")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("said", "code", "field"),
     [
@@ -166,6 +174,7 @@ def test_a_report_that_cannot_be_read_is_refused_and_repeats_no_name(api, said, 
     assert everything(api) == []
 
 
+@on_sqlite
 def test_a_batch_answers_for_each_and_one_costs_no_other(api):
     case_id = api.put_case()
     good = a_report_body(case_id=case_id)
@@ -177,6 +186,7 @@ def test_a_batch_answers_for_each_and_one_costs_no_other(api):
     assert values(api, case_id) == ["10.4"]
 
 
+@on_sqlite
 def test_names_and_whatever_else_was_sent_are_left_at_the_door(api, caplog):
     caplog.set_level("DEBUG")
     extra = {"patient_name": "MARK-name", "address": {"street": "MARK-street"}, "method": "seen by Dr. MARK <x@y>"}
@@ -253,6 +263,7 @@ def test_only_those_of_its_site_see_what_is_open(api):
     assert len(api.get("/lab-reports", "admin")["items"]) == 1
 
 
+@on_sqlite
 def test_a_sheet_of_labels_is_a_pdf(api):
     sheet = api.call("POST", "/specimen-labels", "field", json={"count": 2})
     assert (sheet.status_code, sheet.content_type, sheet.data[:5]) == (200, "application/pdf", b"%PDF-")
@@ -260,8 +271,6 @@ def test_a_sheet_of_labels_is_a_pdf(api):
 
 def values(api, case_id):
     """What stands for a case, as it was reported."""
-    from backend.services.records import standing_results
-
     with api.parts.database.read() as connection:
         return [row.value for row in standing_results(connection, [case_id])]
 
