@@ -11,6 +11,7 @@ from backend.services.read_records import CaseView
 from backend.services.receive_report import Received
 from backend.services.standing_consents import Standing
 from backend.wire import lab, out, rights, training
+from pallor.case import Case
 from pallor.consent import Purpose
 from pallor.image.quality import RETAKE_WORDS
 from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
@@ -124,7 +125,7 @@ def report(done: Received) -> lab.LabReportOut:
     return lab.LabReportOut(**asdict(done))
 
 
-def open_report(row: Row[Any], candidates: tuple[str, ...]) -> lab.OpenReportOut:
+def open_report(row: Row[Any], candidates: tuple[Case, ...]) -> lab.OpenReportOut:
     said = row.content or {}
     hb = said.get("hb") or {"value": None, "unit": None}
     return lab.OpenReportOut(
@@ -137,9 +138,25 @@ def open_report(row: Row[Any], candidates: tuple[str, ...]) -> lab.OpenReportOut
         hb_unit=hb["unit"],
         taken_at=said.get("taken_at"),
         specimen_barcode=row.barcode,
+        case_id=row.named_case_id,
         subject_code=row.subject_code,
-        candidates=list(candidates),
+        visited_on=said.get("visited_on"),
+        age_months=said.get("age_months"),
+        sex=said.get("sex"),
+        candidates=[lab_candidate(case) for case in candidates],
         received_at=row.received_at,
+    )
+
+
+def lab_candidate(case: Case) -> lab.LabCandidateOut:
+    return lab.LabCandidateOut(
+        case_id=case.id,
+        site=case.site,
+        subject_code=case.subject_code,
+        visited_at=case.visited_at,
+        age_months=case.subject.age_months,
+        sex=case.subject.sex,
+        specimen_barcode=case.specimen_barcode,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
 
-from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Whole, Wire
+from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Site, Whole, Wire
 from backend.wire.lab_line import Given, to_line, years
 from backend.wire.received import AgeAmbiguous, PageQuery
 from pallor.lab import Performer, Specimen
@@ -129,8 +129,20 @@ class SheetOut(Wire):
     rows: list[SheetRowOut]
 
 
+class LabCandidateOut(Wire):
+    """A case among which a human may choose: what stands on its form, and nothing of what a model made of it."""
+
+    case_id: Id
+    site: Site
+    subject_code: str
+    visited_at: Moment
+    age_months: int
+    sex: Sex
+    specimen_barcode: str | None
+
+
 class OpenReportOut(Wire):
-    """A line that is open, without what it says: its value is for whoever confirms it to read on the form."""
+    """A line that is open, with all that it says."""
 
     report_id: Id
     state: State
@@ -141,8 +153,12 @@ class OpenReportOut(Wire):
     hb_unit: str | None
     taken_at: Moment | None
     specimen_barcode: str | None
+    case_id: Id | None = Field(description="As the line names it; it may not be here")
     subject_code: str | None
-    candidates: list[str] = Field(description="Cases among which a human may choose")
+    visited_on: Day | None
+    age_months: list[int] | None = Field(description="From and to, both included, as far as the line tells")
+    sex: Sex | None
+    candidates: list[LabCandidateOut]
     received_at: Moment
 
 

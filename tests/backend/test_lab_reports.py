@@ -69,7 +69,13 @@ def test_a_subject_code_and_a_day_are_for_a_human_to_confirm(api):
     line = api.report(subject_code="a-017", visited_on="2026-11-01")
     assert (line.status_code, line.json["reason"]) == (202, "needs-confirmation")
     (open_line,) = api.get("/lab-reports", "lab")["items"]
-    assert (open_line["candidates"], open_line["hb_value"]) == ([case_id], "10.4")
+    (candidate,) = open_line["candidates"]
+    assert (candidate["case_id"], candidate["sex"], candidate["age_months"]) == (case_id, "female", 30)
+    assert (open_line["hb_value"], open_line["subject_code"], open_line["visited_on"]) == (
+        "10.4",
+        "A-017",
+        "2026-11-01",
+    )
     assert values(api, case_id) == []
     assert api.decide(line.json["report_id"], case_id=case_id).json["state"] == "recorded"
     assert api.decide(line.json["report_id"], case_id=case_id).status_code == 200
@@ -118,7 +124,7 @@ def test_one_barcode_on_two_cases_is_for_a_human(api):
     cases = [api.put_case(specimen_barcode=tube), api.put_case(specimen_barcode=tube)]
     line = api.report(specimen_barcode=tube)
     assert line.json["reason"] == "several-cases"
-    assert sorted(api.get("/lab-reports")["items"][0]["candidates"]) == sorted(cases)
+    assert {found["case_id"] for found in api.get("/lab-reports")["items"][0]["candidates"]} == set(cases)
     api.decide(line.json["report_id"], case_id=cases[1])
     assert [values(api, case_id) for case_id in cases] == [[], ["10.4"]]
 

@@ -71,7 +71,7 @@ def harmed(rng, resource):
     found = copy.deepcopy(resource)
     for _ in range(rng.randint(1, 2)):
         inside, at = rng.choice(list(places(found)) or [(found, "resourceType")])
-        inside[at] = rng.choice(RUBBISH)
+        inside[at] = copy.deepcopy(rng.choice(RUBBISH))
     return found
 
 
