@@ -18,7 +18,9 @@ from pallor.errors import Refused
 from pallor.ids import new_id
 
 MEDIA_TYPE = "application/hl7-v2"
-_BODY = {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string", "examples": ["MSH|^~\\&|..."]}}}}
+_TEXT_OF_IT = {"schema": {"type": "string", "examples": ["MSH|^~\\&|..."]}}
+# Nothing looks at the type, for systems call it by several names; a text is what tools can make.
+_BODY = {"required": True, "content": {"text/plain": _TEXT_OF_IT}}
 _TEXT = {MEDIA_TYPE: {"schema": {"type": "string"}}}
 
 
