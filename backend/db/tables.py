@@ -376,6 +376,14 @@ labels = Table(
     Index(None, "written_at"),
     Index(None, "derived_at", "id"),
 )
+# A case has one first label, and each label one that supersedes it: so there is one newest, whatever the code believes.
+Index(
+    "uq_labels_first",
+    labels.c.case_id,
+    unique=True,
+    sqlite_where=text("supersedes IS NULL"),
+    postgresql_where=text("supersedes IS NULL"),
+)
 
 changes = Table(  # the feed: what a phone or a laboratory should look at again
     "changes",

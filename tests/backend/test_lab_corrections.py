@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from backend.db.engine import Database
 from backend.db.tables import labels
@@ -157,6 +158,15 @@ def test_corrections_are_listed_newest_first_page_by_page(api):
     rest = api.get(f"/label-corrections?limit=2&cursor={page['next']}")
     moments = [item["corrected_at"] for item in (*page["items"], *rest["items"])]
     assert (len(moments), moments, rest["next"]) == (3, sorted(moments, reverse=True), None)
+
+
+def test_the_database_itself_refuses_a_case_a_second_first_label(api):
+    case_id = api.put_case()
+    api.report(case_id=case_id)
+    with api.parts.database.read() as connection:
+        (there,) = connection.execute(select(labels)).mappings()
+    with pytest.raises(IntegrityError), api.parts.database.write() as tx:
+        tx.execute(labels.insert().values(dict(there) | {"id": new_id(), "supersedes": None}))
 
 
 # By the laboratory's own clock each word is a minute after the one before; they come in any order, and repeated.
