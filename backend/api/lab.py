@@ -17,6 +17,7 @@ from backend.services.read_records import show_lab_result
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
 from backend.services.retract_result import take_back
 from backend.services.specimen_barcode import new_barcode
+from backend.services.submit_case import SiteNotYours
 from backend.services.submit_lab_result import submit_lab_result
 from backend.wire import cursors, lab, out, received
 from pallor.errors import Refused
@@ -89,6 +90,8 @@ def lab_api(parts: Parts) -> APIBlueprint:
         It is matched by the specimen's barcode or the case's id; what it says of age and sex must agree with the case.
         """
         done = receive_report(laboratory, lab.to_reported(body, clock.now()), sender())
+        if done.case_id is not None:
+            about(done.case_id)
         return shown(show.report(done), status_of(done))
 
     @bp.post("/lab-reports/batch", responses=answers({200: lab.LabBatchOut}))
@@ -152,9 +155,14 @@ def lab_api(parts: Parts) -> APIBlueprint:
 
 
 def sender() -> Sender:
-    """Who sent the request that is being answered, as a laboratory."""
+    """Who sent the request that is being answered, as a laboratory; raises ``SiteNotYours`` where it has none."""
     who = caller()
-    return Sender(who.person or who.device, who.sites or frozenset(), who.actor)
+    if not who.sites:
+        raise SiteNotYours(
+            "you belong to no site, so no case can be the one", field="site", value=None,
+            remedy="Ask an administrator to let this system, or you, into a site.",
+        )  # fmt: skip
+    return Sender(who.person or who.device, who.sites, who.actor)
 
 
 def status_of(done: Received) -> int:

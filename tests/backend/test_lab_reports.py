@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from backend.db.tables import audit_values, lab_report_sites, lab_reports
+from backend.db.tables import audit_values, device_sites, lab_report_sites, lab_reports
 from backend.services.audit import verify_audit
 from backend.services.receive_report import Laboratory
 from backend.services.records import standing_results
@@ -267,6 +267,13 @@ def test_only_those_of_its_site_see_what_is_open(api):
         tx.execute(lab_report_sites.insert().values(report_id=line, site="tamale-1"))
     assert api.get("/lab-reports", "lab")["items"] == []
     assert len(api.get("/lab-reports", "admin")["items"]) == 1
+
+
+@on_sqlite
+def test_whoever_belongs_to_no_site_reports_nothing(api):
+    with api.parts.database.write() as tx:
+        tx.execute(device_sites.delete())
+    assert the_fault(api.report(case_id=new_id()))[:2] == (422, "site-not-yours")
 
 
 @on_sqlite
