@@ -138,7 +138,6 @@ def open_report(row: Row[Any], candidates: tuple[Case, ...]) -> lab.OpenReportOu
         hb_unit=hb["unit"],
         taken_at=said.get("taken_at"),
         specimen_barcode=row.barcode,
-        case_id=row.named_case_id,
         subject_code=row.subject_code,
         visited_on=said.get("visited_on"),
         age_months=said.get("age_months"),

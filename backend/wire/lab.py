@@ -153,7 +153,6 @@ class OpenReportOut(Wire):
     hb_unit: str | None
     taken_at: Moment | None
     specimen_barcode: str | None
-    case_id: Id | None = Field(description="As the line names it; it may not be here")
     subject_code: str | None
     visited_on: Day | None
     age_months: list[int] | None = Field(description="From and to, both included, as far as the line tells")
