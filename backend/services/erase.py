@@ -38,6 +38,7 @@ from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
 from backend.services.same_photo import photos_alike
 from backend.services.settle_waiting import delete_reports
+from backend.services.specimen_barcode import plain
 from backend.services.take_away import ask_to_take_away
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -168,7 +169,7 @@ def _reports_of(tx: Connection, site: str, case_ids: Sequence[str]) -> list[str]
     theirs = or_(
         lab_reports.c.case_id.in_(case_ids),
         lab_reports.c.named_case_id.in_(case_ids),
-        lab_reports.c.barcode.in_({row.specimen_barcode for row in going if row.specimen_barcode}),
+        lab_reports.c.barcode.in_({plain(row.specimen_barcode) for row in going if row.specimen_barcode}),
         lab_reports.c.subject_code.in_({row.subject_code for row in going}) & lab_reports.c.id.in_(codes),
     )
     return list(tx.execute(select(lab_reports.c.id).where(theirs)).scalars())

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from backend.services.specimen_barcode import check_barcode
 from backend.wire.fields import Age, Altitude, Barcode, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
 from pallor.clock import parse_utc, utc_text
@@ -211,7 +210,7 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
         danger_signs=tuple(sorted(set(body.danger_signs))),
         severe_pallor=body.severe_pallor,
         sore_eye=body.sore_eye,
-        specimen_barcode=check_barcode(body.specimen_barcode) if body.specimen_barcode is not None else None,
+        specimen_barcode=body.specimen_barcode,
     )
 
 
