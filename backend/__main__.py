@@ -19,7 +19,7 @@ from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.metrics import BackendMetrics, serving_metrics
-from backend.office import devices, people, prospect, releases, rollouts, sealing, trail
+from backend.office import devices, laboratory, people, prospect, releases, rollouts, sealing, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
 from backend.services.ask_challenger import ask_challenger
@@ -27,7 +27,7 @@ from backend.services.register_release import register_release
 from backend.services.report_guessing import report_guessing
 from backend.services.set_world import set_world
 from backend.services.sign_channels import Signing, online_keys
-from backend.settings import DatabaseSettings, Settings
+from backend.settings import DatabaseSettings, Hl7Settings, Settings
 from backend.sweeper import sweep_until
 from pallor.broker import celery_app, serve_solo
 from pallor.clock import SystemClock
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pallor-backend",
         description="The API that phones and laboratories talk to, and the processes behind it.",
-        epilog=f"environment ({_WHO_NEEDS_WHAT}):\n{explain(Settings)}",
+        epilog=f"environment ({_WHO_NEEDS_WHAT}):\n{explain(Settings)}\n\nhl7 alone:\n{explain(Hl7Settings)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
     command("sweep", _sweep, "send again what waits, write labels, take away what was erased, serve metrics", Settings)
-    for part in (people, devices, sealing, releases, prospect, rollouts, trail):
+    for part in (people, devices, sealing, laboratory, releases, prospect, rollouts, trail):
         part.add_commands(command)
     return parser
 

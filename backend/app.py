@@ -18,8 +18,10 @@ from backend.api.admin import admin_api
 from backend.api.after import after_api
 from backend.api.doors import doors_api, oidc_api
 from backend.api.explain import explain_api
+from backend.api.fhir import as_outcome, fhir_api
 from backend.api.field import field_api
 from backend.api.health import health_api
+from backend.api.hl7 import hl7_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
 from backend.api.parts import Parts
@@ -29,6 +31,7 @@ from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
 from backend.api.sealed import sealed_api
+from backend.api.sheets import sheets_api
 from backend.api.training import training_api
 from backend.api.web import BUILT, serve_web
 from backend.auth import Caller, Reach, Rule, Shown, caller_of, check_person, check_rule, cookie_name, with_person
@@ -79,8 +82,9 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, admin_api, explain_api, office_api, enrolment_api, rights_api, training_api, rollouts_api,
-        prospect_api, sealed_api, put_aside_api, after_api, doors_api, oidc_api, health_api,
+        field_api, lab_api, sheets_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api,
+        rights_api, training_api, rollouts_api, prospect_api, sealed_api, put_aside_api, after_api, doors_api, oidc_api,
+        health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     if not serve_web(app, parts.settings.web_folder or BUILT):
@@ -160,7 +164,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
         if response.status_code >= HTTPStatus.BAD_REQUEST and "caller" in g:
             _drain()
         log.info("answered", extra=_told(response))
-        return response
+        return as_outcome(response) if request.path.startswith("/api/v1/fhir") else response
 
 
 def _caller(parts: Parts, rule: Rule) -> Caller:

@@ -45,6 +45,7 @@ from backend.services.move_rollout import (
     RolloutRunning,
     StepBackward,
 )
+from backend.services.preview_sheet import FatesDiffer, PreviewOver
 from backend.services.receive_node_report import ReportOld
 from backend.services.receive_sealed import SealedTooLarge, SealedTypeMismatch
 from backend.services.records import CaseErased, ContentDiffers, IdTaken, NotFound
@@ -121,6 +122,8 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RolloutHalted: HTTPStatus.CONFLICT,
     RolloutRunning: HTTPStatus.CONFLICT,
     StepBackward: HTTPStatus.CONFLICT,
+    FatesDiffer: HTTPStatus.CONFLICT,
+    PreviewOver: HTTPStatus.CONFLICT,
     CaseDisagrees: HTTPStatus.CONFLICT,
     ReportSettled: HTTPStatus.CONFLICT,
     RetractedAlready: HTTPStatus.CONFLICT,

@@ -3,12 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pallor.label import DEFAULT_TABLE, TABLES
 from pallor.settings import Fault, SettingsRefused, flag, host_and_port, number, one_of, path, setting, text, url, whole
 
 _TOGETHER = "An OpenID Connect provider is named by its issuer, a client id and a client secret together."
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+
+
+def zone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        raise ValueError("the name of a time zone, such as Africa/Accra") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,35 @@ class SealingSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(OfficeSettings, StoreSettings, SealingSettings):
+class LabSettings(DatabaseSettings):
+    """What it takes to understand what laboratories send."""
+
+    lab_time_zone: ZoneInfo = setting(
+        "PALLOR_LAB_TIME_ZONE", zone, "Of HL7 messages and sheets that name none, such as Africa/Accra",
+        default=ZoneInfo("UTC"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hl7Settings(LabSettings):
+    """All that ``hl7`` needs: where one laboratory's system connects."""
+
+    hl7_bind: tuple[str, int] = setting(
+        "PALLOR_HL7_BIND", host_and_port, "Where HL7 comes in over MLLP; other than this machine's own needs TLS",
+        default=("127.0.0.1", 2575),
+    )  # fmt: skip
+    hl7_certificate: Path | None = setting(
+        "PALLOR_HL7_CERTIFICATE", path, "TLS: a certificate with its chain, PEM", default=None
+    )
+    hl7_key: Path | None = setting("PALLOR_HL7_KEY", path, "TLS: its private key, PEM", default=None)
+    hl7_client_authority: Path | None = setting(
+        "PALLOR_HL7_CLIENT_AUTHORITY", path, "TLS: only who shows a certificate of this authority, PEM, may connect",
+        default=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(OfficeSettings, StoreSettings, SealingSettings, LabSettings):
     """Shared by ``serve``, ``consume`` and ``sweep``."""
 
     keys: Path | None = setting(

@@ -17,6 +17,7 @@ from backend.services.read_records import show_lab_result
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
 from backend.services.retract_result import take_back
 from backend.services.specimen_barcode import new_barcode
+from backend.services.submit_case import SiteNotYours
 from backend.services.submit_lab_result import submit_lab_result
 from backend.wire import cursors, lab, out, received
 from pallor.errors import Refused
@@ -89,7 +90,9 @@ def lab_api(parts: Parts) -> APIBlueprint:
         It is matched by the specimen's barcode or the case's id; what it says of age and sex must agree with the case.
         """
         done = receive_report(laboratory, lab.to_reported(body, clock.now()), sender())
-        return shown(show.report(done), _status(done))
+        if done.case_id is not None:
+            about(done.case_id)
+        return shown(show.report(done), status_of(done))
 
     @bp.post("/lab-reports/batch", responses=answers({200: lab.LabBatchOut}))
     @allow(Role.LAB, reach=Reach.MATCH, large=True)
@@ -106,7 +109,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
         except (Refused, ValidationError) as error:
             problem = problem_of(error)
             return lab.LabBatchItem(index=index, status=problem.status, report=None, problem=problem.model_dump())
-        return lab.LabBatchItem(index=index, status=_status(done), report=show.report(done), problem=None)
+        return lab.LabBatchItem(index=index, status=status_of(done), report=show.report(done), problem=None)
 
     @bp.get("/lab-reports", responses=answers({200: lab.OpenReportPage}))
     @allow(Role.LAB, Role.ADMIN, reach=Reach.LIST)
@@ -152,12 +155,17 @@ def lab_api(parts: Parts) -> APIBlueprint:
 
 
 def sender() -> Sender:
-    """Who sent the request that is being answered, as a laboratory."""
+    """Who sent the request that is being answered, as a laboratory; raises ``SiteNotYours`` where it has none."""
     who = caller()
-    return Sender(who.person or who.device, who.sites or frozenset(), who.actor)
+    if not who.sites:
+        raise SiteNotYours(
+            "you belong to no site, so no case can be the one", field="site", value=None,
+            remedy="Ask an administrator to let this system, or you, into a site.",
+        )  # fmt: skip
+    return Sender(who.person or who.device, who.sites, who.actor)
 
 
-def _status(done: Received) -> int:
+def status_of(done: Received) -> int:
     return 200 if done.repeated else _STATUS.get(done.state, 200)
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from flask import Response, g
+from flask import Response, g, request
 from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
 
 from backend.access.throttle import Throttle
 from backend.auth import Caller
@@ -14,12 +15,17 @@ from backend.queue import Send
 from backend.services.take_in_photo import Intake
 from backend.settings import Settings
 from pallor.clock import Clock
+from pallor.errors import Refused
 from pallor.image.decode import Limits
 from pallor.store.port import ObjectStore
 
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 TOKEN_OR_SESSION: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 _ALWAYS = (401, 403, 413, 422, 503)
+
+
+class BodyBroken(Refused):
+    """The connection was cut, or the body's pieces do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,26 @@ def still_allowed() -> None:
     g.ask_again()
 
 
+def read_body(max_bytes: int) -> bytes:
+    """The body of a route that takes bytes; a longer one is 413.
+
+    Raises:
+        BodyBroken
+    """
+    request.max_content_length = max_bytes
+    try:
+        return request.get_data()
+    except HTTPException:
+        raise
+    except Exception as error:  # a malformed chunk, a cut connection
+        raise BodyBroken(
+            "the body broke off", field="body", value="(not repeated)", remedy="Send the request again."
+        ) from error
+
+
 def answers(good: dict[int, type[BaseModel]], *problems: int) -> Any:
     """A route's ``responses`` for the API document: its good answers, its own problems, those of every route."""
-    documented: dict[str, Any] = {str(status): {"content": _PROBLEM} for status in (*_ALWAYS, *problems)}
+    documented: dict[str, Any] = {str(status): {"content": PROBLEM} for status in (*_ALWAYS, *problems)}
     return documented | {str(status): model for status, model in good.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from backend.services.alerts import state_of
+from backend.services.learned_from import Correction
 from backend.services.list_follow_ups import Followed
 from backend.services.post_candidate import SnapshotState
 from backend.services.read_records import CaseView
@@ -13,6 +14,7 @@ from backend.services.receive_report import Received
 from backend.services.standing_consents import Standing
 from backend.wire import follow_up as after
 from backend.wire import lab, out, rights, training
+from pallor.case import Case
 from pallor.consent import Purpose
 from pallor.follow_up import FollowUpState
 from pallor.image.quality import RETAKE_WORDS
@@ -191,7 +193,7 @@ def report(done: Received) -> lab.LabReportOut:
     return lab.LabReportOut(**asdict(done))
 
 
-def open_report(row: Row[Any], candidates: tuple[str, ...]) -> lab.OpenReportOut:
+def open_report(row: Row[Any], candidates: tuple[Case, ...]) -> lab.OpenReportOut:
     said = row.content or {}
     hb = said.get("hb") or {"value": None, "unit": None}
     return lab.OpenReportOut(
@@ -205,8 +207,23 @@ def open_report(row: Row[Any], candidates: tuple[str, ...]) -> lab.OpenReportOut
         taken_at=said.get("taken_at"),
         specimen_barcode=row.barcode,
         subject_code=row.subject_code,
-        candidates=list(candidates),
+        visited_on=said.get("visited_on"),
+        age_months=said.get("age_months"),
+        sex=said.get("sex"),
+        candidates=[lab_candidate(case) for case in candidates],
         received_at=row.received_at,
+    )
+
+
+def lab_candidate(case: Case) -> lab.LabCandidateOut:
+    return lab.LabCandidateOut(
+        case_id=case.id,
+        site=case.site,
+        subject_code=case.subject_code,
+        visited_at=case.visited_at,
+        age_months=case.subject.age_months,
+        sex=case.subject.sex,
+        specimen_barcode=case.specimen_barcode,
     )
 
 
@@ -294,3 +311,16 @@ def same_photos(row: Row[Any], withheld: int) -> training.SamePhotoGroupsOut:
 
 def candidate(row: Row[Any], snapshot: SnapshotState) -> training.CandidateOut:
     return training.CandidateOut(**row.report, snapshot=snapshot, posted_at=row.posted_at, posted_by=row.posted_by)
+
+
+def correction(found: Correction) -> training.CorrectionOut:
+    return training.CorrectionOut(
+        case_id=found.old.case_id,
+        label_id=found.old.id,
+        hb_g_per_l=found.old.record["hb"]["g_per_l"],
+        new_label_id=found.new_label_id,
+        new_hb_g_per_l=found.new_hb_g_per_l,
+        corrected_at=found.corrected_at,
+        snapshots=list(found.snapshots),
+        releases=list(found.releases),
+    )

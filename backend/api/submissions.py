@@ -12,9 +12,11 @@ from backend.problems import problem_of, strict_json
 from backend.services.acknowledge_alert import acknowledge_alert
 from backend.services.amend_case import record_amendment
 from backend.services.give_sealing_keys import open_blob
+from backend.services.receive_report import Laboratory
 from backend.services.record_consent import record_statement
 from backend.services.record_follow_up import record_follow_up
 from backend.services.records import CaseErased
+from backend.services.settle_waiting import settle_waiting
 from backend.services.standing_consents import ConsentWithdrawn
 from backend.services.submit_case import record_case
 from backend.services.take_in_sealed import Opened, put_aside, take_in_sealed
@@ -43,11 +45,14 @@ def take_in_blob(parts: Parts, row: Row[Any], blob: bytes, check: Check, *, by: 
         text, rest = container.header_of(opened)
         said = strict_json(text)
         about = container.about(said)
-        return take_in_sealed(parts.intake, row, _read(parts, row, said, rest, check, by), by=by)
+        taken_in = take_in_sealed(parts.intake, row, _read(parts, row, said, rest, check, by), by=by)
     except (Refused, ValidationError) as error:
         keep = not isinstance(error, _NOT_TO_BE_KEPT)
         put_aside(parts.intake, row, problem_of(error).model_dump(mode="json"), about, keep=keep)
         return False
+    # It may have been for this case that a line of a laboratory's report was kept; cut off here, the sweeper does it.
+    settle_waiting(Laboratory(parts.database, parts.clock, parts.settings.label_table), said["case_id"])
+    return taken_in
 
 
 def _read(parts: Parts, row: Row[Any], said: dict[str, Any], rest: bytes, check: Check, by: str) -> Opened:

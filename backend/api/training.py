@@ -8,6 +8,7 @@ from backend.api import show
 from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
 from backend.auth import Reach, allow
 from backend.services.export_snapshot import export_snapshot
+from backend.services.learned_from import list_corrections
 from backend.services.post_candidate import list_candidates, post_candidate, show_candidate
 from backend.services.record_same_photos import record_same_photos, show_same_photos
 from backend.services.register_snapshot import list_snapshots, show_snapshot
@@ -56,6 +57,19 @@ def training_api(parts: Parts) -> APIBlueprint:
             database, clock, path.digest, body.method, groups, settings.label_table, by=caller().actor
         )
         return shown(show.same_photos(*show_same_photos(database, path.digest)), 201 if new else 200)
+
+    @bp.get("/label-corrections", responses=answers({200: training.CorrectionPage}))
+    @allow(Role.TRAINER, Role.ADMIN, reach=Reach.NONE)
+    def get_label_corrections(query: received.PageQuery) -> Response:
+        """Labels that a laboratory corrected or took back, newest first, each with what had learned from it
+
+        The next snapshot holds what is said now, or leaves the case out.
+        """
+        found = list_corrections(database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
+        page = found[: query.limit]
+        last = page[-1] if len(found) > query.limit else None
+        after = cursors.show_cursor(last.corrected_at.isoformat(), last.new_label_id) if last is not None else None
+        return shown(training.CorrectionPage(items=[show.correction(one) for one in page], next=after))
 
     @bp.put(
         "/candidates/<release_id>",

@@ -422,6 +422,14 @@ labels = Table(
     Index(None, "written_at"),
     Index(None, "derived_at", "id"),
 )
+# A case has one first label, and each label one that supersedes it: so there is one newest, whatever the code believes.
+Index(
+    "uq_labels_first",
+    labels.c.case_id,
+    unique=True,
+    sqlite_where=text("supersedes IS NULL"),
+    postgresql_where=text("supersedes IS NULL"),
+)
 
 follow_ups = Table(  # each word as it was said; the newest stands
     "follow_ups",

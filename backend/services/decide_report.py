@@ -10,7 +10,8 @@ from backend.db.tables import lab_report_sites, lab_reports
 from backend.services.audit import write_audit
 from backend.services.match_report import match_report, objections
 from backend.services.receive_report import OPEN, Laboratory, settle_report
-from backend.services.records import CaseErased, case_row, not_found
+from backend.services.records import CaseErased, case_of, case_row, not_found
+from pallor.case import Case
 from pallor.errors import Refused
 from pallor.reported import ReportedHb
 
@@ -64,7 +65,7 @@ def dismiss_report(lab: Laboratory, report_id: str, reason: str, *, by: str) -> 
 
 def show_report(
     database: Database, report_id: str, *, within: frozenset[str] | None
-) -> tuple[Row[Any], tuple[str, ...]]:
+) -> tuple[Row[Any], tuple[Case, ...]]:
     """A line, and the cases among which a human may choose; raises ``NotFound``."""
     with database.read() as connection:
         row = connection.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
@@ -76,7 +77,7 @@ def show_report(
 def list_reports(
     database: Database, states: Collection[str], limit: int, after: tuple[Any, str] | None,
     *, within: frozenset[str] | None,
-) -> list[tuple[Row[Any], tuple[str, ...]]]:  # fmt: skip
+) -> list[tuple[Row[Any], tuple[Case, ...]]]:  # fmt: skip
     """Lines in some states whose senders belong to these sites (None: all), newest first, each with its candidates."""
     key = (lab_reports.c.received_at, lab_reports.c.id)
     query = select(lab_reports).where(lab_reports.c.state.in_(states))
@@ -92,19 +93,21 @@ def list_reports(
     return [(row, _candidates(database, row, within)) for row in rows]
 
 
-def _candidates(database: Database, row: Row[Any], within: frozenset[str] | None) -> tuple[str, ...]:
+def _candidates(database: Database, row: Row[Any], within: frozenset[str] | None) -> tuple[Case, ...]:
     if row.state not in OPEN or row.content is None:
         return ()
     query = select(lab_report_sites.c.site).where(lab_report_sites.c.report_id == row.id)
     with database.read() as connection:
         sites = [site for site in connection.execute(query).scalars() if within is None or site in within]
-        line = ReportedHb.from_json(row.content)
         try:
             if row.case_id is None:
-                return match_report(connection, line, sites).candidates
-            return (row.case_id,) if case_row(connection, row.case_id).site in sites else ()
+                case_ids = match_report(connection, ReportedHb.from_json(row.content), sites).candidates
+            else:
+                case_ids = (row.case_id,)
+            found = [case_row(connection, case_id) for case_id in case_ids]
         except CaseErased:
             return ()
+    return tuple(case_of(one) for one in found if one.site in sites)
 
 
 def _open(row: Row[Any]) -> ReportedHb:

@@ -13,7 +13,6 @@ from backend.db.tables import (
     amendments,
     audit,
     audit_values,
-    candidates,
     cases,
     changes,
     consents,
@@ -27,7 +26,6 @@ from backend.db.tables import (
     object_deletions,
     photos,
     predictions,
-    releases,
     same_photo_members,
     same_photo_warnings,
     sealed,
@@ -39,10 +37,12 @@ from backend.db.tables import (
 )
 from backend.services.audit import ERASED_VALUES, ERASURE, write_audit
 from backend.services.derive_label import derive_label, label_key
+from backend.services.learned_from import learned_from
 from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
 from backend.services.same_photo import photos_alike
 from backend.services.settle_waiting import delete_reports
+from backend.services.specimen_barcode import plain
 from backend.services.take_away import ask_to_take_away, oldest_claim
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -111,7 +111,7 @@ def erase_cases(
         "cases": len(case_ids),
         "photos": tx.execute(select(func.count()).where(photos.c.case_id.in_(case_ids))).scalar_one(),
         "snapshots": snapshots_hit,
-        "releases": _learned_from(tx, snapshots_hit),
+        "releases": learned_from(tx, snapshots_hit),
     }
     tx.execute(erasures.insert().values(erased | {"id": erasure_id, "asked_at": now, "asked_by": by}))
     _hand_on_withdrawals(tx, case_ids)
@@ -180,7 +180,7 @@ def _reports_of(tx: Connection, site: str, case_ids: Sequence[str]) -> list[str]
     theirs = or_(
         lab_reports.c.case_id.in_(case_ids),
         lab_reports.c.named_case_id.in_(case_ids),
-        lab_reports.c.barcode.in_({row.specimen_barcode for row in going if row.specimen_barcode}),
+        lab_reports.c.barcode.in_({plain(row.specimen_barcode) for row in going if row.specimen_barcode}),
         lab_reports.c.subject_code.in_({row.subject_code for row in going}) & lab_reports.c.id.in_(codes),
     )
     return list(tx.execute(select(lab_reports.c.id).where(theirs)).scalars())
@@ -227,14 +227,6 @@ def _mark_snapshots(tx: Connection, now: Any, case_ids: Sequence[str]) -> list[s
     untouched = snapshots.c.digest.in_(digests) & snapshots.c.incomplete_since.is_(None)
     tx.execute(update(snapshots).where(untouched).values(incomplete_since=now))
     return digests
-
-
-def _learned_from(tx: Connection, digests: Sequence[str]) -> list[str]:
-    """Releases and candidates that were made from one of these snapshots."""
-    known = tx.execute(select(releases.c.release_id, releases.c.manifest)) if digests else ()
-    learned = {row.release_id for row in known if row.manifest["snapshot_digest"] in digests}
-    made = select(candidates.c.release_id).where(candidates.c.snapshot_digest.in_(digests))
-    return sorted(learned | set(tx.execute(made).scalars()))
 
 
 def _hand_on_withdrawals(tx: Connection, case_ids: Sequence[str]) -> None:

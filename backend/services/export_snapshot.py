@@ -67,13 +67,13 @@ def export_snapshot(database: Database, store: ObjectStore, clock: Clock, table:
 
 def _register(database: Database, clock: Clock, digest: str, lines: list[LabelledPhoto], by: str) -> tuple[bool, str]:
     """Put on record what is about to be stored; whether it is new, and the claim on its object."""
-    case_ids = {line.case_id for line in lines}
+    label_of = {line.case_id: line.label_id for line in lines}
     with database.write() as tx:
-        new = register_snapshot(database, tx, clock, digest, case_ids, len(lines), by=by)
+        new = register_snapshot(database, tx, clock, digest, label_of, len(lines), label_of=label_of, by=by)
         if is_incomplete(tx, digest):
             raise _overtaken()  # and nothing of it stays on record
         if new:
-            said = {"photos": len(lines), "cases": len(case_ids)}
+            said = {"photos": len(lines), "cases": len(label_of)}
             write_audit(tx, clock, by, "snapshot.export", hex_of(digest), new=said)
         return new, begin_claim(tx, clock.now(), snapshot_key(digest))
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from backend.db.tables import cases
 from backend.services.records import case_of, check_not_erased
+from backend.services.specimen_barcode import grouped, plain
 from pallor.reported import ReportedHb, disagreements
 
 _A_DAY = timedelta(days=1)  # a visit late in the evening is on another day of UTC
@@ -49,7 +50,7 @@ def match_report(tx: Connection, line: ReportedHb, within: Collection[str]) -> M
 
 def objections(line: ReportedHb, row: Row[tuple[object, ...]]) -> tuple[str, ...]:
     """Stable codes of all that speaks against a line being this case's."""
-    other_tube = None not in (line.barcode, row.specimen_barcode) and line.barcode != row.specimen_barcode
+    other_tube = None not in (line.barcode, row.specimen_barcode) and line.barcode != plain(row.specimen_barcode)
     return (("barcode-disagrees",) if other_tube else ()) + disagreements(line, case_of(row))
 
 
@@ -58,7 +59,7 @@ def _named(tx: Connection, line: ReportedHb, within: Collection[str]) -> list[Ro
     if line.case_id is not None:
         query = query.where(cases.c.id == line.case_id)
     elif line.barcode is not None:
-        query = query.where(cases.c.specimen_barcode == line.barcode)
+        query = query.where(cases.c.specimen_barcode.in_((line.barcode, grouped(line.barcode))))
     else:
         query = query.where(cases.c.subject_code == line.subject_code)
     rows = list(tx.execute(query))

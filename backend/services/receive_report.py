@@ -22,6 +22,7 @@ from pallor.lab import LabResult
 from pallor.reported import Fate, ReportedHb, ReportStatus, Word, fate_of
 
 OPEN = ("waiting", "worklist")
+FINAL_TWICE = "final-twice"
 _LIVE = ("recorded", "noted", "retracted", *OPEN)  # states of lines that have a say
 
 
@@ -67,34 +68,41 @@ def receive_report(lab: Laboratory, line: ReportedHb, sender: Sender) -> Receive
 
 def receive_in(lab: Laboratory, tx: Connection, line: ReportedHb, sender: Sender) -> Received:
     """Take in one line in somebody's transaction; raises as ``receive_report`` does."""
-    key, digest = line.key_of(sender.name), line.digest()
-    there = tx.execute(select(lab_reports).where(lab_reports.c.key == key, lab_reports.c.digest == digest)).first()
+    there, live = _before(tx, line, sender)
     if there is not None:
         return _received(there, repeated=True)
-    live = tx.execute(select(lab_reports).where(lab_reports.c.key == key, lab_reports.c.state.in_(_LIVE))).all()
-    fate = _fate(line, live)
-    row = _note(lab, tx, line, sender, key, digest)
+    fate, recorded = _fate(line, live), _recorded(live)
+    row = _note(lab, tx, line, sender)
     if fate is Fate.OVERTAKEN:
         return _settle(lab, tx, row, "overtaken", by=sender.by)
-    recorded = next((one for one in live if one.state == "recorded"), None)
     if fate is Fate.DISPUTED:
-        case_id = recorded.case_id if recorded else None
-        return _keep(lab, tx, row, "worklist", "final-twice", case_id)
+        return _keep(lab, tx, row, Weighed("worklist", FINAL_TWICE, recorded.case_id if recorded else None))
     for other in live:
         if other.state in OPEN:
             _settle(lab, tx, other, "overtaken", by=sender.by)
     return place_report(lab, tx, row, line, sender.sites)
 
 
+def foresee_report(connection: Connection, line: ReportedHb, sender: Sender) -> Received:
+    """What ``receive_report`` would do with a line now; nothing is done. ``report_id``: empty, for a new one."""
+    there, live = _before(connection, line, sender)
+    if there is not None:
+        return _received(there, repeated=True)
+    fate, recorded = _fate(line, live), _recorded(live)
+    if fate is Fate.OVERTAKEN:
+        return Received("", "overtaken", None, None, None)
+    if fate is Fate.DISPUTED:
+        return Received("", "worklist", FINAL_TWICE, recorded.case_id if recorded else None, None)
+    weighed = _weigh(connection, line, recorded, sender.sites)
+    return Received("", weighed.state, weighed.why, weighed.case_id, None)
+
+
 def place_report(lab: Laboratory, tx: Connection, row: Row[Any], line: ReportedHb, sites: frozenset[str]) -> Received:
     """Settle a line that is on record as far as it can be by now: match it, or say why it cannot be."""
-    recorded = recorded_before(tx, row)
-    if not line.status.has_value and line.status is not ReportStatus.SPECIMEN_REJECTED:
-        return settle_report(lab, tx, row, line, recorded.case_id if recorded else None, by=row.received_by)
-    match = match_report(tx, line, sites) if recorded is None else _same_case(tx, line, recorded)
-    if match.case_id is None:
-        return _keep(lab, tx, row, "waiting" if match.waits else "worklist", match.why, None)
-    return settle_report(lab, tx, row, line, match.case_id, by=row.received_by)
+    weighed = _weigh(tx, line, recorded_before(tx, row), sites)
+    if weighed.state in OPEN:
+        return _keep(lab, tx, row, weighed)
+    return settle_report(lab, tx, row, line, weighed.case_id, by=row.received_by)
 
 
 def settle_report(
@@ -110,9 +118,8 @@ def settle_report(
         kind = "entered-in-error" if line.status.has_value else line.status.value
         retract_result(tx, lab.clock, recorded.result_id, kind, None, lab.table, by=by)
     if line.measured is None or case_id is None:
-        if case_id is not None:
-            rejected = line.status is ReportStatus.SPECIMEN_REJECTED
-            note_change(tx, lab.clock, "recollect" if rejected else "lab-retraction", row.id, case_id)
+        if case_id is not None and line.status is ReportStatus.SPECIMEN_REJECTED:
+            note_change(tx, lab.clock, "recollect", row.id, case_id)
         return _settle(lab, tx, row, "noted", case_id, by=by)
     hb, taken_at = line.measured
     result = LabResult(
@@ -130,9 +137,38 @@ def recorded_before(tx: Connection, row: Row[Any]) -> Row[Any] | None:
     return tx.execute(query).first()
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What is to become of a line that takes its place among the others about its measurement."""
+
+    state: str
+    why: str | None
+    case_id: str | None
+
+
+def _before(tx: Connection, line: ReportedHb, sender: Sender) -> tuple[Row[Any] | None, Sequence[Row[Any]]]:
+    """The same line if it came before, and every line about the same measurement that has a say."""
+    same = select(lab_reports).where(lab_reports.c.key == line.key_of(sender.name))
+    there = tx.execute(same.where(lab_reports.c.digest == line.digest())).first()
+    return there, tx.execute(same.where(lab_reports.c.state.in_(_LIVE))).all()
+
+
 def _fate(line: ReportedHb, live: Sequence[Row[Any]]) -> Fate:
     fates = {fate_of(line.word, Word(ReportStatus(one.status), one.resulted_at, one.g_per_l)) for one in live}
     return next((fate for fate in (Fate.OVERTAKEN, Fate.DISPUTED) if fate in fates), Fate.REPLACES)
+
+
+def _recorded(live: Sequence[Row[Any]]) -> Row[Any] | None:
+    return next((one for one in live if one.state == "recorded"), None)
+
+
+def _weigh(tx: Connection, line: ReportedHb, recorded: Row[Any] | None, sites: frozenset[str]) -> Weighed:
+    if not line.status.has_value and line.status is not ReportStatus.SPECIMEN_REJECTED:
+        return Weighed("noted", None, recorded.case_id if recorded else None)
+    match = match_report(tx, line, sites) if recorded is None else _same_case(tx, line, recorded)
+    if match.case_id is None:
+        return Weighed("waiting" if match.waits else "worklist", match.why, None)
+    return Weighed("recorded" if line.status.has_value else "noted", None, match.case_id)
 
 
 def _same_case(tx: Connection, line: ReportedHb, recorded: Row[Any]) -> Match:
@@ -143,13 +179,13 @@ def _same_case(tx: Connection, line: ReportedHb, recorded: Row[Any]) -> Match:
     return Match(None, "case-differs-from-first", (recorded.case_id,))
 
 
-def _note(lab: Laboratory, tx: Connection, line: ReportedHb, sender: Sender, key: str, digest: str) -> Row[Any]:
+def _note(lab: Laboratory, tx: Connection, line: ReportedHb, sender: Sender) -> Row[Any]:
     """Put a line on record, unsettled; its row."""
     row = {
         "id": new_id(),
         "sender": sender.name,
-        "key": key,
-        "digest": digest,
+        "key": line.key_of(sender.name),
+        "digest": line.digest(),
         "status": line.status.value,
         "resulted_at": line.resulted_at,
         "g_per_l": line.word.g_per_l,
@@ -167,8 +203,9 @@ def _note(lab: Laboratory, tx: Connection, line: ReportedHb, sender: Sender, key
     return tx.execute(select(lab_reports).where(lab_reports.c.id == row["id"])).one()
 
 
-def _keep(lab: Laboratory, tx: Connection, row: Row[Any], state: str, why: str | None, case_id: str | None) -> Received:
+def _keep(lab: Laboratory, tx: Connection, row: Row[Any], weighed: Weighed) -> Received:
     """Keep a line for later, or for a human; the trail says that, and nothing of a person that nobody knows yet."""
+    state, why, case_id = weighed.state, weighed.why, weighed.case_id
     if (row.state, row.reason) != (state, why):
         values = {"state": state, "reason": why, "case_id": case_id}
         tx.execute(update(lab_reports).where(lab_reports.c.id == row.id).values(values))

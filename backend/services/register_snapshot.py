@@ -1,6 +1,6 @@
 """A snapshot for training was taken: which cases it holds, so that an erasure can name it and what learned from it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, literal, select, tuple_, update
@@ -11,10 +11,19 @@ from pallor.clock import Clock
 
 
 def register_snapshot(
-    database: Database, tx: Connection, clock: Clock, digest: str, case_ids: Iterable[str], photos: int, *, by: str
-) -> bool:
-    """Note what a snapshot holds; True when it is new. One that holds a case erased meanwhile is incomplete at once."""
-    held = [{"snapshot_digest": digest, "case_id": case_id} for case_id in sorted(set(case_ids))]
+    database: Database, tx: Connection, clock: Clock, digest: str, case_ids: Iterable[str], photos: int,
+    *, label_of: Mapping[str, str] | None = None, by: str,
+) -> bool:  # fmt: skip
+    """Note what a snapshot holds; True when it is new. One that holds a case erased meanwhile is incomplete at once.
+
+    Args:
+        label_of: of each case the label that is in it, so that a correction can name who learned from what was wrong.
+    """
+    label_of = label_of or {}
+    held = [
+        {"snapshot_digest": digest, "case_id": case_id, "label_id": label_of.get(case_id)}
+        for case_id in sorted(set(case_ids))
+    ]
     row = {"digest": digest, "photos": photos, "cases": len(held), "made_at": clock.now(), "made_by": by}
     if not database.insert_once(tx, snapshots, row):
         return False

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select
+from sqlalchemy import Connection, Row, delete, func, or_, select
 
 from backend.db.tables import cases, lab_report_sites, lab_reports
-from backend.services.receive_report import OPEN, Laboratory, Received, place_report
+from backend.services.receive_report import FINAL_TWICE, OPEN, Laboratory, Received, place_report
 from backend.services.records import CaseErased
 from pallor.reported import MAX_GAP, ReportedHb
 
@@ -21,7 +21,9 @@ def settle_waiting(lab: Laboratory, case_id: str | None = None) -> int:
         case_id: of a case that has just come or changed: also what a human was asked about it is looked at again. None:
             what waits for a case by its id or its tube, a batch of it.
     """
-    named = [lab_reports.c.named_case_id == cases.c.id, lab_reports.c.barcode == cases.c.specimen_barcode]
+    tube = lab_reports.c.barcode
+    in_groups = func.substr(tube, 1, 4) + "-" + func.substr(tube, 5, 3) + "-" + func.substr(tube, 8, 3)
+    named = [lab_reports.c.named_case_id == cases.c.id, *(cases.c.specimen_barcode == one for one in (tube, in_groups))]
     if case_id is not None:
         named.append(lab_reports.c.subject_code == cases.c.subject_code)
     states = ("waiting",) if case_id is None else OPEN
@@ -67,7 +69,7 @@ def _look_again(lab: Laboratory, report_id: str) -> bool:
     """Whether a line that was kept is settled now."""
     with lab.database.write() as tx:
         row = tx.execute(select(lab_reports).where(lab_reports.c.id == report_id)).first()
-        if row is None or row.state not in OPEN or row.reason == "final-twice":
+        if row is None or row.state not in OPEN or row.reason == FINAL_TWICE:
             return False
         try:
             done = _place(lab, tx, row)

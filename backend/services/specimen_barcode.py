@@ -23,13 +23,14 @@ def new_barcode() -> str:
     while True:
         drawn = "".join(secrets.choice(LETTERS) for _ in range(BARCODE_LENGTH - 1))
         check = mod_37_2.calc_check_digit(drawn)
-        if check in LETTERS:  # not '*', which no one finds on a phone, nor what is misread
+        # Not '*', which no one finds on a phone, nor what is misread; and with a digit, or it could be a name.
+        if check in LETTERS and any(letter.isdigit() for letter in drawn):
             return drawn + check
 
 
 def check_barcode(text: str, field: str = "specimen_barcode") -> str:
     """The number as it is kept: upper case, without what stands between its groups; raises ``BarcodeUnfit``."""
-    number = text.translate(_BETWEEN).upper()
+    number = plain(text)
     if len(number) != BARCODE_LENGTH or not set(number) <= set(LETTERS) or not mod_37_2.is_valid(number):
         raise BarcodeUnfit(
             "not the number of a specimen label, or one of its characters is wrong", field=field,
@@ -37,6 +38,11 @@ def check_barcode(text: str, field: str = "specimen_barcode") -> str:
             remedy="Scan the label again, or type its ten characters again, letter by letter.",
         )  # fmt: skip
     return number
+
+
+def plain(text: str) -> str:
+    """Upper case, without what stands between groups: two spellings of one number are equal then."""
+    return text.translate(_BETWEEN).upper()
 
 
 def grouped(number: str) -> str:

@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
 
-from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Whole, Wire
+from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Site, Whole, Wire
 from backend.wire.lab_line import Given, to_line, years
 from backend.wire.received import AgeAmbiguous, PageQuery
 from pallor.lab import Performer, Specimen
@@ -71,7 +71,6 @@ class LabBatchIn(Wire):
     items: list[Any] = Field(
         max_length=MOST_IN_A_BATCH,
         description="Each as `LabReportIn`; what is wrong with one costs no other",
-        json_schema_extra={"items": {"type": "object"}},
     )
 
 
@@ -97,8 +96,53 @@ class LabBatchOut(Wire):
     items: list[LabBatchItem]
 
 
+class PreviewHeaders(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    preview_token: StrictStr = Field(
+        alias="Preview-Token", max_length=200, description="Of the preview that was looked at"
+    )
+
+
+class PreviewRowOut(Wire):
+    row: int = Field(description="As the sheet counts: its heading is 1")
+    fate: State | Literal["repeated", "refused"]
+    reason: str | None = Field(description="Why it waits, is on the worklist or is refused; stable")
+    field: str | None
+    said: str | None = Field(description="Of a refused row, what is wrong and what to do")
+
+
+class SheetPreviewOut(Wire):
+    rows: list[PreviewRowOut]
+    columns_dropped: int = Field(description="Columns whose headings are not known were not read")
+    token: str
+
+
+class SheetRowOut(Wire):
+    row: int
+    status: int = Field(description="As if it had been sent alone")
+    report: LabReportOut | None
+    problem: dict[str, Any] | None
+
+
+class SheetOut(Wire):
+    rows: list[SheetRowOut]
+
+
+class LabCandidateOut(Wire):
+    """A case among which a human may choose: what stands on its form, and nothing of what a model made of it."""
+
+    case_id: Id
+    site: Site
+    subject_code: str
+    visited_at: Moment
+    age_months: int
+    sex: Sex
+    specimen_barcode: str | None
+
+
 class OpenReportOut(Wire):
-    """A line that is open, without what it says: its value is for whoever confirms it to read on the form."""
+    """A line that is open, with all that it says."""
 
     report_id: Id
     state: State
@@ -110,7 +154,10 @@ class OpenReportOut(Wire):
     taken_at: Moment | None
     specimen_barcode: str | None
     subject_code: str | None
-    candidates: list[str] = Field(description="Cases among which a human may choose")
+    visited_on: Day | None
+    age_months: list[int] | None = Field(description="From and to, both included, as far as the line tells")
+    sex: Sex | None
+    candidates: list[LabCandidateOut]
     received_at: Moment
 
 

@@ -242,7 +242,7 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
         danger_signs=tuple(sorted(set(body.danger_signs))),
         severe_pallor=body.severe_pallor,
         sore_eye=body.sore_eye,
-        specimen_barcode=check_barcode(body.specimen_barcode) if body.specimen_barcode is not None else None,
+        specimen_barcode=body.specimen_barcode,
     )
 
 

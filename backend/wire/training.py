@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, FiniteFloat, StrictBool
 
 from backend.services.post_candidate import SnapshotState
-from backend.wire.fields import Moment, Plain, Sha256, Whole, Wire
+from backend.wire.fields import Id, Moment, Plain, Sha256, Whole, Wire
 from pallor.candidate import CandidateReport, Gate, GateRefusal
 from pallor.errors import Refused
 from pallor.release.manifest import Figure
@@ -142,3 +142,21 @@ def to_report(release_id: str, body: CandidateIn) -> CandidateReport:
         figures=tuple(Figure(**dict(figure)) for figure in body.figures),
         made_at=body.made_at,
     )
+
+
+class CorrectionOut(Wire):
+    """A label that was wrong: what it said, what is said now, and who learned from it."""
+
+    case_id: Id
+    label_id: Id
+    hb_g_per_l: str
+    new_label_id: Id
+    new_hb_g_per_l: str | None = Field(description="null: no value stands")
+    corrected_at: Moment
+    snapshots: list[Sha256]
+    releases: list[str]
+
+
+class CorrectionPage(Wire):
+    items: list[CorrectionOut]
+    next: str | None

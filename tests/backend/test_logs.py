@@ -21,7 +21,8 @@ def test_every_request_about_a_case_names_it_also_where_the_path_does_not(api, c
     api.call("GET", f"/cases/{case_id}", "admin")
     api.call("PUT", f"/lab-results/{result_id}", "lab", json=a_result_body(case_id))
     api.call("GET", f"/lab-results/{result_id}", "lab")
-    assert lines("answered") == [case_id] * 3
+    api.report(case_id=case_id)
+    assert lines("answered") == [case_id] * 4
 
 
 def test_what_was_typed_in_the_place_of_a_case_is_not_repeated(api, lines):

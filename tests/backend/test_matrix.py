@@ -71,7 +71,7 @@ def surprise(api: Api, endpoint: str, rule: Rule, role: Role, places: dict[str, 
     response = api.call(method, path, role.value, **request)
     with api.parts.database.write() as tx:
         tx.execute(update(tokens).values(revoked_at=None, predecessor_id=None))  # whoever signed out comes in again
-    got, code = response.status_code, (response.json or {}).get("code") if response.data else None
+    got, code = response.status_code, code_of(response)
     if role not in rule.roles:
         return "" if (got, code) == (403, "role-not-allowed") else f"{got} {code}, not 403 role-not-allowed"
     if rule.human or (endpoint in OF_PEOPLE_ALONE and role is not Role.FIELD):  # the others here are machines
@@ -91,6 +91,14 @@ def surprise(api: Api, endpoint: str, rule: Rule, role: Role, places: dict[str, 
     if lists_cases and site != FOREIGN and places[site].case_id not in response.text:
         return "its own case is not listed"
     return ""
+
+
+def code_of(response) -> str | None:
+    """Of a refusal, whether it is a problem or an outcome of FHIR."""
+    said = (response.get_json(silent=True) or {}) if response.data else {}
+    if said.get("resourceType") == "OperationOutcome":
+        return said["issue"][0]["details"]["coding"][0]["code"]
+    return said.get("code")
 
 
 def rules_of(api: Api) -> dict[str, Rule]:

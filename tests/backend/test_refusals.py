@@ -211,6 +211,8 @@ def test_every_route_but_the_doors_asks_for_a_token(api):
         declared = api.app.extensions["rules"].get(rule.endpoint)
         if declared is None or not declared.roles:
             continue
+        if rule.endpoint.startswith("fhir."):
+            continue  # its refusals are outcomes (test_fhir)
         url = rule.rule.removeprefix("/api/v1")
         for name in rule.arguments:
             url = url.replace(f"<{name}>", new_id())

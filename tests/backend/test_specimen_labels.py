@@ -47,8 +47,10 @@ def test_a_scanner_reads_what_is_printed_and_people_too():
     document.close()
 
 
-def test_numbers_are_drawn_by_chance():
-    assert len({new_barcode() for _ in range(1000)}) == 1000
+def test_numbers_are_drawn_by_chance_and_none_could_be_a_name():
+    numbers = {new_barcode() for _ in range(1000)}
+    assert len(numbers) == 1000
+    assert all(any(letter.isdigit() for letter in number) for number in numbers)
 
 
 def is_good(text):

@@ -3,6 +3,7 @@
 A route without a request here fails the matrix, so a new one cannot be forgotten.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -31,7 +32,9 @@ from pallor.store.folder import FolderStore
 from tests.support.api import OWN, Api, repr_digest, staff_of
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
 from tests.support.explain import score
+from tests.support.fhir import a_bundle, an_observation
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
+from tests.support.hl7 import a_message, obx
 from tests.support.prospect import a_known_release
 from tests.support.repository import a_repository
 from tests.support.sealing import a_container, a_header, a_request, put_aside_at, seal
@@ -175,6 +178,39 @@ def _batch(_api: Api, place: Place) -> Request:
     return "POST", "/lab-reports/batch", {"json": {"items": [a_report_body(case_id=place.case_id)]}}
 
 
+def _hl7(_api: Api, place: Place) -> Request:
+    message = a_message(obx(), case_id=place.case_id, order=new_id(), pid="PID|1")
+    return "POST", "/hl7v2", {"data": message, "content_type": "application/hl7-v2"}
+
+
+def _fhir(path: str, make: Callable[[dict[str, Any]], dict[str, Any]]) -> Example:
+    def example(_api: Api, place: Place) -> Request:
+        body = make(an_observation(case_id=place.case_id, contained=None, subject=None, specimen=None))
+        return "POST", f"/fhir{path}", {"data": json.dumps(body), "content_type": "application/fhir+json"}
+
+    return example
+
+
+def _list(place: Place) -> str:
+    return f"business_id,hb,unit,taken_at,case_id\n{new_id()},10.4,g/dL,2026-11-01T13:00Z,{place.case_id}\n"
+
+
+def _preview(_api: Api, place: Place) -> Request:
+    return "POST", "/lab-sheets/preview", {"data": _list(place), "content_type": "text/csv"}
+
+
+def _sheet(api: Api, place: Place) -> Request:
+    """Of the laboratory whose token the role `lab` has."""
+    data = _list(place)
+    token = api.call("POST", "/lab-sheets/preview", "lab", data=data, content_type="text/csv").json["token"]
+    return "POST", "/lab-sheets", {"data": data, "content_type": "text/csv", "headers": {"Preview-Token": token}}
+
+
+def _as_report(observation: dict[str, Any]) -> dict[str, Any]:
+    held = {"contained": [observation | {"id": "hb"}], "result": [{"reference": "#hb"}]}
+    return {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "Blood count"}} | held
+
+
 def _kept(api: Api, place: Place) -> str:
     """A line, of the site's own laboratory, that a human has to look at; its id."""
     _, token = staff_of(api, place.site)
@@ -299,6 +335,13 @@ EXAMPLES: dict[str, Example] = {
     "lab.put_retraction": _retraction,
     "lab.post_report": _reported,
     "lab.post_batch": _batch,
+    "hl7.post_message": _hl7,
+    "fhir.get_metadata": _get("/fhir/metadata"),
+    "fhir.post_observation": _fhir("/Observation", lambda observation: observation),
+    "fhir.post_diagnostic_report": _fhir("/DiagnosticReport", _as_report),
+    "fhir.post_bundle": _fhir("", a_bundle),
+    "sheets.post_preview": _preview,
+    "sheets.post_sheet": _sheet,
     "lab.get_reports": _open_reports,
     "lab.put_decision": _decision,
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
@@ -335,6 +378,7 @@ EXAMPLES: dict[str, Example] = {
     "rights.get_erasures": _get("/erasures"),
     "training.post_snapshot": _snapshot,
     "training.get_snapshots": _get("/snapshots"),
+    "training.get_label_corrections": _get("/label-corrections"),
     "training.put_same_photo_groups": _same_photos,
     "training.put_candidate": _candidate,
     "training.get_candidates": _get("/candidates"),

@@ -114,7 +114,7 @@ def a_case(number: int = 1) -> dict[str, Any]:
 def drawn_photos(count: int, seed: int = 0) -> list[bytes]:
     """Drawn photos that pass the judgement of quality, no two alike."""
     rng = np.random.default_rng(seed)
-    good = {"exposure_stops": 0.0, "blur_px": 0.6, "highlights": 0}
+    good: dict[str, Any] = {"exposure_stops": 0.0, "blur_px": 0.6, "highlights": 0}
     return [render_bytes(replace(draw(rng, 110, signal=1.0), **good)) for _ in range(count)]
 
 

@@ -10,6 +10,10 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
+    first = sa.text("supersedes IS NULL")
+    op.create_index(
+        "uq_labels_first", "labels", ["case_id"], unique=True, sqlite_where=first, postgresql_where=first
+    )  # fmt: skip
     op.add_column("snapshot_cases", sa.Column("label_id", sa.String(length=36), nullable=True))
     op.add_column("lab_results", sa.Column("resulted_at", Moment(timezone=True), nullable=True))
     op.add_column("lab_results", sa.Column("device", sa.String(length=64), nullable=True))
