@@ -102,8 +102,7 @@ def test_two_tabs_send_each_record_once(stack, phone):
     assert ask(other, "phone.queue.value.length") == 0
     line.down = True
     take_cases(page, phone_photos(4), begin=200)
-    page.evaluate("phone.sendNow()")
-    assert ask(other, "phone.queue.value.length") == 4  # a tab hears of what another one queued
+    wait_until(lambda: ask(other, "phone.queue.value.length") == 4, "a tab hears of what another one queued")
     line.count_anew()
     line.down = False
     for tab in (page, other):
@@ -111,6 +110,25 @@ def test_two_tabs_send_each_record_once(stack, phone):
     wait_until(lambda: ask(other, "phone.sending.value.all_sent"), "every receipt matched")
     assert len([one for one in line.requests if one.startswith("PUT /api/v1/sealed/")]) <= 4 * PIECES
     other.close()
+
+
+def test_with_no_page_open_the_browser_sends_what_waits(stack, phone):
+    page, line = phone.page, phone.line
+    workers = page.context.new_cdp_session(page)
+    found = []
+    workers.on("ServiceWorker.workerRegistrationUpdated", lambda told: found.extend(told["registrations"]))
+    workers.send("ServiceWorker.enable")
+    line.down = True
+    take_cases(page, phone_photos(2), begin=400)
+    page.goto("about:blank")
+    line.down = False
+    asked = {"registrationId": found[0]["registrationId"], "tag": "pallor-send", "lastChance": False}
+    workers.send("ServiceWorker.dispatchSyncEvent", {"origin": line.address, **asked})
+
+    def arrived():
+        return {code(400), code(401)} <= {case["subject_code"] for case in stack.admin.pages("/cases")}
+
+    wait_until(arrived, "the worker has sent both")
 
 
 def test_the_page_may_be_installed_and_breaks_no_rule_of_its_own(phone):

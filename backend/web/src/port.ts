@@ -44,7 +44,7 @@ export interface Phone {
 
   /** Of the open session, newest first; each survives a dead battery. Encrypted under the person's key. */
   readonly drafts: ReadonlySignal<readonly Draft[]>;
-  /** A fresh draft with ids of its own; nothing is asked twice if it is left and opened again. */
+  /** A fresh draft with ids of its own; nothing is asked twice if it is left and opened again. Fault: `retired`. */
   startDraft(site: string): Promise<Draft>;
   /** Write what is known so far: call it on every change, it is cheap and in order. */
   saveDraft(draft_id: string, facts: DraftFacts): Promise<void>;

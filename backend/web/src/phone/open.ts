@@ -71,6 +71,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
   }
 
   async function begin(site: string, facts: object) {
+    if (core.device.value?.state === "retired") throw new PhoneFault("retired");
     const draft = {
       draft_id: crypto.randomUUID(),
       case_id: crypto.randomUUID(),
@@ -85,7 +86,7 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
 
   async function queued<T>(work: Promise<T>): Promise<T> {
     const done = await work;
-    await shell.sendLater();
+    void shell.sendLater();
     void sender.round();
     void shell.measure();
     return done;

@@ -1,12 +1,14 @@
 import "fake-indexeddb/auto";
 import { signal } from "@preact/signals";
 import { IDBFactory } from "fake-indexeddb";
-import { compactDecrypt } from "jose";
+import { base64url, compactDecrypt, importJWK } from "jose";
 import { beforeEach, expect, test, vi } from "vitest";
 import { compactOf, facts, holds, keyPair, NOW, photo, SITE, TheServer } from "../../tests/a";
 import type { Phone } from "../port";
 import { type Database, openDatabase } from "../queue/database";
 import { digestOf } from "../sealing/digest";
+import type { SealingKey } from "../sealing/seal";
+import { openKey, type PinLock } from "../vault/pin";
 import { type Core, openCore } from "./core";
 import { phoneOf } from "./open";
 import { senderOf } from "./sender";
@@ -71,6 +73,25 @@ test("offline, a finished case is sealed and waits; the draft is gone and nothin
   expect(phone.sending.value).toMatchObject({ all_sent: false, waiting: 1 });
   for (const readable of ["A-017", "care-en-1", new Uint8Array(await taken.region.arrayBuffer()).slice(0, 64)])
     expect(await holds(database, readable)).toBe(false);
+});
+
+test("with everything that the phone has, its PIN included, a seal does not open", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  await takeCase(phone, [photo(500)]);
+  const [row] = await database.getAll("blobs");
+  const compact = compactOf(new Uint8Array(row?.blob ?? new ArrayBuffer()));
+  const site = (await database.get("device", "device"))?.sites[0]?.key as SealingKey;
+  const person = await database.get("people", "nurse-12");
+  const key = (await openKey(person?.lock as PinLock, PIN)) as CryptoKey;
+  expect(site.d).toBeUndefined();
+  await expect(compactDecrypt(compact, await importJWK({ ...site, kty: "EC" }, "ECDH-ES"))).rejects.toThrow();
+  const [, , iv = "", ciphertext = "", tag = ""] = compact.split(".");
+  const sealed = new Uint8Array([...base64url.decode(ciphertext), ...base64url.decode(tag)]);
+  const gcm = { name: "AES-GCM", iv: base64url.decode(iv).slice() };
+  await expect(crypto.subtle.decrypt(gcm, key, sealed)).rejects.toThrow();
+  expect(await opened(row?.blob ?? new ArrayBuffer())).toMatchObject({ kind: "case" }); // and the server opens it
 });
 
 test("what is sealed is what was taken; the crop around it goes along with consent to training alone", async () => {

@@ -3,6 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import type { Storage } from "../port";
 import { SYNC_TAG } from "./names";
 
+const SETTLED_MS = 1_000;
 const LOW_BYTES = 50 * 1024 * 1024;
 
 interface SyncManager {
@@ -41,10 +42,7 @@ export function shellOf(): Shell {
     measure,
     async takeUpdate() {
       const waiting = (await registration)?.waiting;
-      if (!waiting) return;
-      // Every tab starts anew with it; what is being taken lies in the database already.
-      navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
-      waiting.postMessage("take-over");
+      waiting?.postMessage("take-over");
     },
     async askToPersist() {
       const agreed = (await navigator.storage?.persist?.()) ?? false;
@@ -58,8 +56,26 @@ export function shellOf(): Shell {
   };
 }
 
+/** Every tab goes over to a version that was taken in one of them: parts of the old one are not here any more. What is being
+ * taken lies in the database. */
+function startAnewWithAnother(): void {
+  let controlled = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (controlled) location.reload();
+    controlled = true;
+  });
+}
+
+/** The first screen comes first: on a thin line the worker's fetching would stand in its way. */
+async function settled(): Promise<void> {
+  if (document.readyState !== "complete") await new Promise((go) => addEventListener("load", go, { once: true }));
+  await new Promise((go) => setTimeout(go, SETTLED_MS));
+}
+
 async function register(updateReady: Signal<boolean>): Promise<ServiceWorkerRegistration | null> {
   if (!("serviceWorker" in navigator) || import.meta.env.DEV) return null;
+  startAnewWithAnother();
+  await settled();
   try {
     const registration = await navigator.serviceWorker.register("/sw.js", { updateViaCache: "none" });
     const look = () => {

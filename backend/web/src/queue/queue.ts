@@ -7,10 +7,14 @@ export function waiting(database: Database): Promise<QueueRow[]> {
   return database.getAllFromIndex("queue", "sealed_at");
 }
 
-/** What can go now: not what was put aside, and nothing about a case whose earlier record is still here. */
+/** What can go now, cases first: not what was put aside, and nothing about a case whose earlier record is still here.
+ *
+ * By kind before time: a clock that was set back makes an amendment seem older than its case.
+ */
 export function sendable(rows: readonly QueueRow[]): QueueRow[] {
   const held = new Set<string>();
-  return rows.filter((row) => {
+  const cases = rows.filter((row) => row.kind === "case");
+  return [...cases, ...rows.filter((row) => row.kind !== "case")].filter((row) => {
     const first = !held.has(row.case_id);
     held.add(row.case_id);
     return first && row.refusal === null;

@@ -108,6 +108,18 @@ test("nothing about a case goes before the case itself", async () => {
   expect((await rows()).map((row) => row.attempts)).toEqual([1, 0]);
 });
 
+test("a clock that was set back sends no amendment before its case", async () => {
+  const first = await waitingRow(database);
+  await waitingRow(database, 100, { case_id: first.case_id, kind: "amendment", sealed_at: "2026-11-26T00:00:00.000Z" });
+  const kinds: string[] = [];
+  const door = new SealedDoor(rows, () => null, (row) => {
+    kinds.push(row.kind);
+    return null;
+  });
+  expect(await sendAll(lineTo(database, door.request), deviceRow())).toBe(2);
+  expect(kinds).toEqual(["case", "amendment"]);
+});
+
 test("a 401 pauses: nothing is lost and nothing is put aside", async () => {
   await waitingRow(database);
   const line = lineTo(database, async () => refused(401, "token-unknown"));

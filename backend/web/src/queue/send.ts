@@ -87,11 +87,13 @@ interface Upload {
   held: number;
   /** A piece was not answered: what the server kept of it says how large the next may be. */
   cut: boolean;
+  /** So many cuts in a row left nothing at a server that could be asked. */
+  bare: number;
   stuck: number;
   mangled: number;
 }
 
-const BEGUN = { offset: 0 as number | null, held: 0, cut: false, stuck: 0, mangled: 0 };
+const BEGUN = { offset: 0 as number | null, held: 0, cut: false, bare: 0, stuck: 0, mangled: 0 };
 
 /** The receipt; null when it was put aside. @throws Halted */
 async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {
@@ -153,7 +155,8 @@ async function step(line: Line, upload: Upload): Promise<Next> {
 async function advance(line: Line, upload: Upload, offset: number): Promise<void> {
   const reached = Math.min(offset, upload.blob.length);
   const kept = reached - upload.held;
-  if (upload.cut && upload.stuck > 1) upload.road.pace = afterCut(upload.road.pace, kept); // once is chance
+  if (upload.cut) upload.bare = kept > 0 ? 0 : upload.bare + 1;
+  if (upload.cut && upload.bare > 1) upload.road.pace = afterCut(upload.road.pace, kept); // once is chance
   if (kept > 0) upload.stuck = 0;
   else if (upload.offset !== null) await stumble(line, upload, new NoAnswer("server-away"));
   upload.cut = false;
