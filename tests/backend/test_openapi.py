@@ -23,6 +23,7 @@ from tests.support.web import web_server
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
 BIN = Path(sys.executable).parent
+HOOKS = Path(__file__).parents[1] / "support" / "schemathesis_hooks.py"
 
 
 def test_the_document_is_openapi_3_1_and_valid(api):
@@ -54,7 +55,8 @@ def test_no_fault_of_ours_and_no_broken_promise_for_generated_requests(server, r
         "--exclude-method", "DELETE",
         "--generation-database", "none", "--suppress-health-check", "all",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
