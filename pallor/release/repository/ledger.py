@@ -46,11 +46,16 @@ class RepositoryDamaged(Untrusted):
 
 
 class Repository:
-    """What is published under ``tuf/`` of an object store; ``world``: ``real`` | ``synthetic``, named in the root."""
+    """What is published under ``tuf/`` of an object store; ``world``: ``real`` | ``synthetic``, named in the root.
 
-    def __init__(self, store: ObjectStore, clock: Clock) -> None:
+    Args:
+        first_root: the root metadata to trust; None: the first that lies in the store, whoever put it there.
+    """
+
+    def __init__(self, store: ObjectStore, clock: Clock, first_root: bytes | None = None) -> None:
         self.store = store
         self.clock = clock
+        self._first_root = first_root
 
     @property
     def world(self) -> str:
@@ -58,8 +63,10 @@ class Repository:
 
     def root(self) -> Metadata[Root]:
         """The newest root that those before it have signed; raises ``RepositoryMissing`` or ``RepositoryDamaged``."""
-        trusted: Metadata[Root] | None = None
+        trusted: Metadata[Root] | None = None if self._first_root is None else _parsed(self._first_root, "first root")
         for version in sorted(self._versions(ROOT)):
+            if trusted is not None and version <= trusted.signed.version:
+                continue
             found: Metadata[Root] = self._read(f"{version}.{ROOT}.json")
             if trusted is not None and version == trusted.signed.version + 1:
                 if not found.signed.get_root_verification_result(trusted.signed, found.signed_bytes, found.signatures):
@@ -212,10 +219,14 @@ class Repository:
         return [int(number) for number in numbers if number.isdigit()]
 
     def _read(self, name: str) -> Metadata[Any]:
-        try:
-            return Metadata.from_bytes(self._get(f"{METADATA}/{name}"))
-        except RepositoryError as error:
-            raise RepositoryDamaged(f"{name} is no metadata: {error}") from error
+        return _parsed(self._get(f"{METADATA}/{name}"), name)
 
     def _get(self, place: str) -> bytes:
         return self.store.get(_PREFIX + place)
+
+
+def _parsed(data: bytes, name: str) -> Metadata[Any]:
+    try:
+        return Metadata.from_bytes(data)
+    except RepositoryError as error:
+        raise RepositoryDamaged(f"{name} is no metadata: {error}") from error
