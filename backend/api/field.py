@@ -10,11 +10,13 @@ from backend.auth import Reach, allow, check_before_end
 from backend.services.amend_case import amend_case
 from backend.services.read_records import list_cases, list_changes, show_amendment, show_case, show_receipt
 from backend.services.receive_photo import PieceChecksumMismatch, photo_state, receive_piece
+from backend.services.signed_clearances import Cleared
 from backend.services.submit_case import submit_case
 from backend.services.take_in_photo import Declaration, Intake
 from backend.wire import cursors, out, received
 from pallor.digest import sha256_of
 from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
+from pallor.release.repository.ledger import Repository
 
 _PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 _PHOTO_BODY = {
@@ -31,6 +33,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=TOKEN_OR_SESSION
     )
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
+    cleared = Cleared(_trusted(parts), parts.clock)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
@@ -48,14 +51,14 @@ def field_api(parts: Parts) -> APIBlueprint:
     @allow(Role.FIELD, Role.ADMIN, reach=Reach.PATH)
     def get_case(path: received.CasePath) -> Response:
         """A case, its photos, what may be said about it, and its label"""
-        return shown(show.case(show_case(parts.database, path.case_id), caller().sites))
+        return shown(show.case(show_case(parts.database, path.case_id, cleared), caller().sites))
 
     @bp.get("/cases", responses=answers({200: out.CasePage}))
     @allow(Role.FIELD, Role.ADMIN, reach=Reach.LIST)
     def get_cases(query: received.PageQuery) -> Response:
         """Cases, newest first"""
         cursor = cursors.read_moment_cursor(query.cursor)
-        views = list_cases(parts.database, query.limit + 1, cursor, within=caller().sites)
+        views = list_cases(parts.database, query.limit + 1, cursor, cleared, within=caller().sites)
         page = views[: query.limit]
         last = page[-1].row if len(views) > query.limit else None
         after = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None
@@ -144,6 +147,12 @@ def field_api(parts: Parts) -> APIBlueprint:
         return shown(out.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
 
     return bp
+
+
+def _trusted(parts: Parts) -> Repository | None:
+    """What is signed about releases, where a clearance can count: in the real world, below a root that was pinned."""
+    pinned = parts.settings.root_metadata is not None and parts.settings.world == "real"
+    return parts.repository if pinned else None
 
 
 def _whole_size(header: received.PhotoHeaders, sent: int | None) -> int | None:

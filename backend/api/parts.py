@@ -12,6 +12,7 @@ from backend.db.engine import Database
 from backend.queue import Send
 from backend.settings import Settings
 from pallor.clock import Clock
+from pallor.release.repository.ledger import Repository, open_repository
 from pallor.store.port import ObjectStore
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -29,6 +30,11 @@ class Parts:
     clock: Clock
     send: Send
     throttle: Throttle
+
+    @property
+    def repository(self) -> Repository:
+        """What is signed, from the root on that this server was told to trust."""
+        return open_repository(self.store, self.clock, self.settings.root_metadata)
 
 
 def caller() -> Caller:

@@ -9,7 +9,7 @@ from backend.services.read_rollouts import list_fleet, list_words, show_rollout
 from backend.settings import DatabaseSettings, StoreSettings
 from pallor.clock import SystemClock, utc_text
 from pallor.release.channel import Channel, Cohort
-from pallor.release.repository.ledger import Repository
+from pallor.release.repository.ledger import open_repository
 from pallor.settings import number
 from pallor.store import open_store
 
@@ -46,7 +46,8 @@ def add_commands(command: AddCommand) -> None:
 
 def _start(settings: StoreSettings, options: argparse.Namespace) -> int:
     clock = SystemClock()
-    repository = Repository(open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False), clock)
+    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
+    repository = open_repository(store, clock, settings.root_metadata)
     cohort = Cohort(tuple(options.site), tuple(options.hardware))
     plan = Plan(options.release, options.percent, cohort, options.challenger, options.note)
     database = open_database(settings)

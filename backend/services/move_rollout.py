@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row
 from backend.db.engine import Database
 from backend.services.channel_words import began_at, find_newest, newest_word, running, say
 from backend.services.register_release import check_world, register_release
+from backend.services.taken_back import reasons_against
 from backend.services.watch_fleet import known_nodes, progress_of
 from pallor.clock import Clock
 from pallor.errors import Refused
@@ -100,11 +101,12 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
     """Let a rollout reach more nodes; the next of ``STEPS``, unless said.
 
     Raises:
-        ChannelUnknown, RolloutEnded, RolloutHalted, StepBackward, NobodyCounts
+        ChannelUnknown, RolloutEnded, RolloutHalted, StepBackward, NobodyCounts, ReleaseNotOffered
     """
     with database.write() as tx:
         there = _running(tx, channel)
         before = Channel.from_json(there.content)
+        _check_not_taken_back(tx, before.release)
         if there.kind == "halt" and not note:
             raise RolloutHalted(
                 f"it was halted: {there.reason}", field="note", value=None,
@@ -146,7 +148,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
         evidence: by which a rule has decided it.
 
     Raises:
-        ChannelUnknown, NothingToGoBackTo
+        ChannelUnknown, NothingToGoBackTo, ReleaseNotOffered
     """
     with database.write() as tx:
         there = newest_word(tx, channel)
@@ -156,6 +158,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
                 "there is no release behind it", field="channel", value=channel,
                 remedy="Roll out another release, or have this one taken back: pallor-release yank.",
             )  # fmt: skip
+        _check_not_taken_back(tx, before.previous)
         progress = progress_of(tx, before, began_at(tx, there), clock.now())
         said = replace(
             before, kind="rollback", release=before.previous, share=EVERYBODY, cohort=Cohort(), challenger=None,
@@ -169,20 +172,35 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
 def _offered(database: Database, clock: Clock, repository: Repository, release_id: str, *, by: str) -> Named:
     """A release as it is signed, known here from now on."""
     manifest, digest = manifest_of(repository, release_id)
-    policy, number = policy_of(repository), int(releases_of(repository)[release_id].custom["number"])
-    why = policy.reason_against(release_id)
-    if why is not None or number < policy.floor:
-        raise ReleaseNotOffered(
-            f"it was taken back: {why}" if why else f"it is number {number}, and the floor is {policy.floor}",
-            field="release_id", value=release_id, remedy="Roll out another release.",
-        )  # fmt: skip
+    _check_policy(repository, release_id)
     check_world(repository.world, manifest.world, release_id)
     register_release(database, clock, Release(Path(), manifest, digest), repository.world, by=by)
     return Named(release_id, digest)
 
 
 def _challenger(repository: Repository, release_id: str) -> Named:
-    return Named(release_id, candidate_of(repository, release_id))
+    digest = candidate_of(repository, release_id)
+    _check_policy(repository, release_id)
+    return Named(release_id, digest)
+
+
+def _check_policy(repository: Repository, release_id: str) -> None:
+    """Raise ``ReleaseNotOffered`` for what people have taken back, or what lies below the floor."""
+    policy, release = policy_of(repository), releases_of(repository).get(release_id)
+    if (why := policy.reason_against(release_id)) is not None:
+        raise _not_offered(release_id, f"it was taken back: {why}")
+    if release is not None and (number := int(release.custom["number"])) < policy.floor:
+        raise _not_offered(release_id, f"it is number {number}, and the floor is {policy.floor}")
+
+
+def _check_not_taken_back(tx: Connection, named: Named) -> None:
+    """Raise ``ReleaseNotOffered`` for what was taken back after its rollout had begun."""
+    if (why := reasons_against(tx).get(named.release_id)) is not None:
+        raise _not_offered(named.release_id, f"it was taken back: {why}")
+
+
+def _not_offered(release_id: str, why: str) -> ReleaseNotOffered:
+    return ReleaseNotOffered(why, field="release_id", value=release_id, remedy="Roll out another release.")
 
 
 def _names(tx: Connection) -> list[str]:

@@ -3,6 +3,7 @@
 Drafts are metadata that still lack signatures; they travel between key holders as files in a folder.
 """
 
+from pathlib import Path
 from typing import Any, Self
 
 from securesystemslib.signer import Key
@@ -31,6 +32,10 @@ class RepositoryMissing(Refused):
             reason, field="PALLOR_STORE_URL", value="(hidden)",
             remedy="Check that it is the right store; begin with: pallor-release begin (docs/key-ceremony.md).",
         )  # fmt: skip
+
+
+class RootFileMissing(Refused):
+    """The file that holds the root to trust is not there."""
 
 
 class SignaturesMissing(Refused):
@@ -223,6 +228,17 @@ class Repository:
 
     def _get(self, place: str) -> bytes:
         return self.store.get(_PREFIX + place)
+
+
+def open_repository(store: ObjectStore, clock: Clock, root_file: Path | None) -> Repository:
+    """A repository whose first root lies in a file; raises ``RootFileMissing``."""
+    try:
+        return Repository(store, clock, None if root_file is None else root_file.read_bytes())
+    except OSError as error:
+        raise RootFileMissing(
+            f"the root metadata cannot be read: {error.strerror}", field="PALLOR_ROOT_METADATA", value=root_file,
+            remedy="Copy tuf/metadata/1.root.json from the store there (docs/key-ceremony.md).",
+        ) from error  # fmt: skip
 
 
 def _parsed(data: bytes, name: str) -> Metadata[Any]:

@@ -1,0 +1,55 @@
+"""Which releases people have cleared, as it is signed in the object store: looked at again every minute.
+
+Where it cannot be read, or nobody has said which root to trust, no release is cleared: everybody is referred.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pallor.clock import Clock
+from pallor.errors import PallorError
+from pallor.release.policy import Clearance
+from pallor.release.repository.ledger import Repository
+from pallor.release.repository.standing import clearances_of
+
+log = logging.getLogger(__name__)
+
+_LOOK = timedelta(minutes=1)
+
+
+class Cleared:
+    """What is cleared now.
+
+    Args:
+        repository: with a root that this server was told to trust; None: nothing is ever cleared.
+    """
+
+    def __init__(self, repository: Repository | None, clock: Clock) -> None:
+        self._repository, self._clock = repository, clock
+        self._found: Mapping[str, Clearance] = {}
+        self._looked_at: datetime | None = None
+        self._turn = threading.Lock()
+
+    def of(self, release_id: str, manifest: str) -> Clearance | None:
+        """The clearance of a release with this manifest's digest, None while it is investigational."""
+        found = self._now().get(release_id)
+        return found if found is not None and found.manifest == manifest else None
+
+    def _now(self) -> Mapping[str, Clearance]:
+        if self._repository is None:
+            return {}
+        with self._turn:
+            now = self._clock.now()
+            if self._looked_at is None or not timedelta() <= now - self._looked_at < _LOOK:
+                self._found, self._looked_at = _read(self._repository), now
+            return self._found
+
+
+def _read(repository: Repository) -> Mapping[str, Clearance]:
+    try:
+        return clearances_of(repository)
+    except PallorError as error:
+        log.warning("no release is cleared", extra={"code": error.code(), "fault": str(error)})
+        return {}
