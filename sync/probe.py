@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pallor.errors import Unavailable, Untrusted, shortened
+from pallor.node_report import MOST_GOLDEN
 
 _PATIENCE_SECONDS = 900  # a GPU's engine is built meanwhile
 _OF_ENGINE = ("flavour", "version", "precision", "model_digest", "fallback")
@@ -70,7 +71,7 @@ def _read(words: str) -> Probed:
         facts = {
             **{name: engine[name] for name in _OF_ENGINE},
             "max_difference": golden["largest_difference"],
-            "golden": golden.get("probabilities", []),
+            "golden": [float(one) for one in golden["probabilities"][:MOST_GOLDEN]],
         }
         return Probed(tuple(sorted(str(need) for need in said["needs_met"])), facts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -28,7 +28,7 @@ FACTS = {**ENGINE, "max_difference": 0.001, "golden": [0.5]}
 # What `pallor-worker describe --json` prints, as far as an agent reads it.
 DESCRIBED = {
     "engine": ENGINE,
-    "golden": {"photos": 1, "largest_difference": 0.001},
+    "golden": {"photos": 1, "probabilities": [0.5], "largest_difference": 0.001},
     "needs_met": ["cpu", "linux", "x86_64"],
     "fault": None,
 }

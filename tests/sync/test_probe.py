@@ -22,6 +22,7 @@ def test_what_the_worker_says_is_believed_when_it_ends_well(tmp_path):
     probed = probe(tmp_path)
     assert probed.have == ("cpu", "linux", "x86_64")
     assert (probed.facts["flavour"], probed.facts["max_difference"]) == ("onnxruntime-cpu", 0.001)
+    assert probed.facts["golden"] == [0.5]
 
 
 @pytest.mark.parametrize(
