@@ -12,7 +12,8 @@ from pallor.errors import Untrusted
 from pallor.release.manifest import is_release_id
 
 _SIGNED = b"pallor: a node reports, 1"
-_LONGEST, _MOST = 300, 32
+LONGEST = 300  # characters of what is said
+_MOST = 32
 MOST_GOLDEN = 32  # photos whose answers a report holds
 
 
@@ -127,7 +128,7 @@ class NodeReport:
         if self.manifest is not None:
             hex_of(self.manifest)
         texts = (*self.hardware, *self.errors, *self.versions, *self.versions.values())
-        if len(texts) > 4 * _MOST or not all(isinstance(text, str) and len(text) <= _LONGEST for text in texts):
+        if len(texts) > 4 * _MOST or not all(isinstance(text, str) and len(text) <= LONGEST for text in texts):
             raise ValueError("longer than a report is")
         if self.engine is not None:
             hex_of(self.engine.model_digest)

@@ -12,7 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pallor.digest import sha256_of_file
-from pallor.node_report import EngineWord, NodeReport, Stepped
+from pallor.errors import shortened
+from pallor.node_report import LONGEST, EngineWord, NodeReport, Stepped
 from pallor.release.serving import served
 from pallor.release.shelf import CHALLENGER, CURRENT, Shelf
 from sync.identity import Identity
@@ -74,7 +75,7 @@ def _engine(journal: Journal) -> EngineWord | None:
         model_digest=str(facts["model_digest"]),
         max_difference=float(facts["max_difference"]),
         golden=tuple(float(p) for p in facts["golden"]),
-        fallback=facts["fallback"],
+        fallback=None if facts["fallback"] is None else shortened(facts["fallback"], LONGEST),
     )
 
 

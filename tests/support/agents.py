@@ -14,7 +14,7 @@ from sync.agent import Agent, Machine
 from sync.fetch import Line
 from sync.identity import Identity
 from sync.journal import Journal, read_journal
-from sync.probe import Probed, ProbeFailed
+from sync.probe import Probed, ProbeFailed, WorkerBroken
 from tests.support.repository import a_small_release
 
 ENGINE = {
@@ -36,14 +36,17 @@ DESCRIBED = {
 
 @dataclass
 class Bench:
-    """Probes as told: ``bad`` releases fail their golden photos."""
+    """Probes as told: ``bad`` releases fail their golden photos, and a ``broken`` worker fails with every release."""
 
     have: tuple[str, ...] = ("cpu", "linux", "x86_64")
     bad: set[str] = field(default_factory=set)
     probed: list[str] = field(default_factory=list)
+    broken: bool = False
 
     def __call__(self, folder: Path) -> Probed:
         self.probed.append(folder.name)
+        if self.broken:
+            raise WorkerBroken("ImportError")
         if folder.name in self.bad:
             raise ProbeFailed(f"engine-disagrees: {folder.name} differs by 0.3")
         return Probed(self.have, FACTS)

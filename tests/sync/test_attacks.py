@@ -120,9 +120,18 @@ def test_an_endless_file(world, node, bucket, tmp_path):
     assert node.fails() == "file-endless"
 
 
-def test_a_slow_retrieval(world, node, bucket):
+@pytest.mark.parametrize("how", ["drips", "slow_heads"])
+def test_a_slow_retrieval(world, node, bucket, how):
     node.machine = replace(node.machine, limit_seconds=0.2)
-    bucket.drips.add("metadata/timestamp.json")
+    getattr(bucket, how).add("metadata/timestamp.json")
+    assert node.fails() == "retrieval-slow"
+
+
+def test_a_slow_retrieval_of_a_file_which_may_be_slow_but_not_for_ever(world, node, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("sync.download._LONGEST_SECONDS", 0.2)
+    named = world.release("good-2", tmp_path / "good-2", model=b"good weights")
+    bucket.slow_heads.add(file_place(sha256_of(b"good weights")))
+    world.channel(named)
     assert node.fails() == "retrieval-slow"
 
 
