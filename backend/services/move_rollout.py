@@ -18,7 +18,7 @@ from backend.services.watch_fleet import known_nodes, progress_of
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.ids import new_id
-from pallor.release.channel import EVERYBODY, Channel, Cohort, Named, is_channel_name, share_for
+from pallor.release.channel import EVERYBODY, HALT, Channel, Cohort, Named, is_channel_name, share_for
 from pallor.release.repository.contents import candidate_of, manifest_of, policy_of, releases_of
 from pallor.release.repository.ledger import Repository
 from pallor.release.shelf import Release
@@ -88,7 +88,7 @@ def start_rollout(database: Database, clock: Clock, repository: Repository, chan
         there = find_newest(tx, channel)
         previous = None if there is None else _settled(there)
         rollout = new_id()
-        share = share_for(plan.percent, rollout, _names(tx))
+        share = share_for(plan.percent, rollout, _names(tx, plan.cohort))
         said = Channel(
             name=channel, rollout=rollout, kind="start", release=named, previous=previous, share=share,
             cohort=plan.cohort, expires_at=_UNSET, note=plan.note, approved_by=by, challenger=challenger,
@@ -107,14 +107,14 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
         there = _running(tx, channel)
         before = Channel.from_json(there.content)
         _check_not_taken_back(tx, before.release)
-        if there.kind == "halt" and not note:
+        if there.kind == HALT and not note:
             raise RolloutHalted(
                 f"it was halted: {there.reason}", field="note", value=None,
                 remedy="Say in the note why it may go on, or take it back.",
             )  # fmt: skip
         wanted = percent if percent is not None else next((step for step in STEPS if step > there.percent), 100.0)
         _check_percent(wanted)
-        if wanted < there.percent or (wanted == there.percent and there.kind != "halt"):
+        if wanted < there.percent or (wanted == there.percent and there.kind != HALT):
             raise StepBackward(
                 f"it reaches {there.percent:g} % already", field="percent", value=wanted,
                 remedy="Name more than that, or take the rollout back.",
@@ -125,7 +125,7 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
                 "no node has answered its golden photos and then 5 cases, or a day long", field="percent", value=wanted,
                 remedy="See what they say of themselves: pallor-backend rollout status.",
             )  # fmt: skip
-        share = share_for(wanted, before.rollout, _names(tx))
+        share = share_for(wanted, before.rollout, _names(tx, before.cohort))
         said = replace(before, kind="advance", share=max(share, before.share), note=note, approved_by=by)
         return say(tx, clock, said, wanted, evidence=progress.to_json(), reason=note or None, by=by)
 
@@ -136,7 +136,7 @@ def halt_rollout(database: Database, clock: Clock, channel: str, reason: str, *,
         there = _running(tx, channel)
         before = Channel.from_json(there.content)
         progress = progress_of(tx, before, began_at(tx, there), clock.now())
-        said = replace(before, kind="halt", reason=reason, approved_by=by)
+        said = replace(before, kind=HALT, reason=reason, approved_by=by)
         return say(tx, clock, said, there.percent, evidence=progress.to_json(), reason=reason, by=by)
 
 
@@ -203,8 +203,9 @@ def _not_offered(release_id: str, why: str) -> ReleaseNotOffered:
     return ReleaseNotOffered(why, field="release_id", value=release_id, remedy="Roll out another release.")
 
 
-def _names(tx: Connection) -> list[str]:
-    return [node.name for node in known_nodes(tx)]
+def _names(tx: Connection, cohort: Cohort) -> list[str]:
+    """The known nodes of a cohort: a share of all nodes could leave out every one of them."""
+    return [node.name for node in known_nodes(tx) if node.belongs_to(cohort)]
 
 
 def _settled(there: Row[Any]) -> Named:

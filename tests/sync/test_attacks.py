@@ -224,6 +224,18 @@ def test_a_stolen_channel_key_cannot_choose_what_was_taken_back(world, node, tmp
     assert node.fails() == "release-yanked"
 
 
+def test_a_stolen_channel_key_cannot_keep_from_stopping_what_was_taken_back(world, node, tmp_path):
+    bad = world.release("bad-1", tmp_path / "bad-1")
+    world.channel(bad)
+    node.once()
+    assert node.serves == "bad-1"
+    contents.set_policy(world.repository, world.keys["dora"], yank={"bad-1": "it was stolen"})
+    garbage = world.repository.put_content("channels/main.json", b"no channel")
+    world.force("channels", lambda signed: signed.targets.update({garbage.path: garbage}), "server-channels")
+    world.stamp()
+    assert node.fails() == "metadata-unreadable"
+
+
 def test_a_stolen_channel_key_cannot_go_below_the_floor(world, node):
     contents.set_policy(world.repository, world.keys["dora"], floor=2)
     world.channel(world.low)
