@@ -1,31 +1,21 @@
 """The whole round on drawn photos: what comes out, what a kill costs, what a timer does."""
 
 import json
-from dataclasses import replace
-from importlib.resources import files
 
-import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
-from safetensors.torch import save_file
-
-from pallor.cp_anemic import SHEET
-from pallor.image.synthetic import draw, render_bytes
 from pallor.release.shelf import Release, Shelf
+from tests.support.cycle import Made
 from trainer import steps
 from trainer.__main__ import main
-from trainer.data.groups import GROUPS_FILE
-from trainer.model import random_base
 from worker.engines.plan import load_engine, on_cpu
 from worker.selftest import largest_difference
 
-HEADER = "IMAGE_ID,HB_LEVEL,Severity,Age(Months),GENDER,REMARK,HOSPITAL,CITY/TOWN,MUNICIPALITY/DISTRICT,REGION,COUNTRY"
 STEPS = (
     "1-snapshot", "2-groups", "3-fine-tune", "4-calibrate", "5-quantize", "6-evaluate", "7-gate", "8-candidate",
 )  # fmt: skip
-PHOTOS = 48
 
 
 def test_a_candidate_comes_out_that_a_node_would_admit(made, tmp_path):
@@ -118,29 +108,6 @@ def made(tmp_path_factory):
     return Made(tmp_path_factory.mktemp("cycle"))
 
 
-class Made:
-    def __init__(self, folder):
-        self.data, self.runs, self.recipe = folder / "data", folder / "runs", folder / "recipe.toml"
-        self.run = self.runs / "run-0001"
-        self.recipe.write_text(shortest_recipe())
-        write_dataset(self.data)
-        self.init = folder / "init.safetensors"
-        save_file({name: tensor.contiguous() for name, tensor in random_base(0).weights.items()}, self.init)
-        assert main(self.command(self.runs)) == 3
-        self.candidate = next(path for path in (self.run / "8-candidate").iterdir() if path.is_dir())
-        refusals = json.loads((self.run / "7-gate" / "refusals.json").read_bytes())
-        self.said = {"gate_passed": not refusals, "gate_refusals": [one["reason"] for one in refusals]}
-
-    def command(self, runs) -> list[str]:
-        places = ["--runs", str(runs), "--data", str(self.data), "--init", str(self.init), "--processes", "1"]
-        return ["cycle", *places, "--recipe", str(self.recipe)]
-
-    def begin_like_the_first(self, runs) -> None:
-        """A candidate carries the day and the second its run was begun."""
-        (runs / "run-0001").mkdir(parents=True)
-        (runs / "run-0001" / "order.json").write_bytes((self.run / "order.json").read_bytes())
-
-
 class Killed(BaseException):
     """Nothing catches it, as nothing catches a kill."""
 
@@ -168,37 +135,3 @@ class Kill:
 
     def never(self):
         self._step = self._at = None
-
-
-def shortest_recipe() -> str:
-    text = (files("trainer.recipes") / "standard.toml").read_text("utf-8")
-    for old, new in {
-        "epochs = 4\n": "epochs = 1\n",
-        "batch = 16\n": "batch = 4\n",
-        "golden_photos = 8": "golden_photos = 2",
-        "bootstrap_draws = 1000": "bootstrap_draws = 20",
-        "permutations = 200": "permutations = 5",
-        "tolerance_int8 = 0.05": "tolerance_int8 = 0.1",
-        "aware_steps = 60": "aware_steps = 1",
-        "aware_batch = 16": "aware_batch = 4",
-        "photos = 128": "photos = 8",
-    }.items():
-        assert old in text, old
-        text = text.replace(old, new, 1)
-    return text
-
-
-def write_dataset(folder) -> None:
-    """Drawn photos in the published layout, each its own photograph."""
-    rng = np.random.default_rng(0)
-    lines, groups = [HEADER], ["IMAGE_ID,same_photo_group"]
-    for number in range(PHOTOS):
-        remark, hb = ("Anemic", 70.0 + number % 7) if number % 2 else ("Non-anemic", 130.0 + number % 5)
-        name, site = f"Image_{number:03}", ("North", "South")[number // 2 % 2]
-        (folder / remark).mkdir(parents=True, exist_ok=True)
-        photo = render_bytes(replace(draw(rng, hb, signal=50.0), blur_px=0.4))
-        (folder / remark / f"{name}.png").write_bytes(photo)
-        lines.append(f"{name},{hb / 10},x,24,Male,{remark},{site},,,,Ghana")
-        groups.append(f"{name},{number}")
-    (folder / SHEET).write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
-    (folder / GROUPS_FILE).write_text("\n".join(groups) + "\n")
