@@ -84,7 +84,9 @@ def join(settings: AgentSettings, *, base: str | None = None) -> Joined:
         probe=by_command(shlex.split(settings.worker_command)),
         may_fetch=(lambda: True) if base else fetch_hours(settings.fetch_hours, _local_time),
     )
-    return Joined(Agent(machine, line, None if base else send_to(identity)), line, identity, settings)
+    return Joined(
+        Agent(machine, line, None if base else send_to(settings.state, SystemClock())), line, identity, settings
+    )
 
 
 def live(joined: Joined, stop: threading.Event) -> None:
