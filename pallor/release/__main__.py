@@ -38,6 +38,9 @@ Sign what nodes may run, and say who may sign it. docs/key-ceremony.md walks thr
 """
 
 
+_HEARD = "Nodes hear of it once the server has signed what is newest, within a minute, and they have looked."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the commands read from the environment."""
@@ -110,7 +113,7 @@ def _sign(options: argparse.Namespace) -> None:
 def _put(options: argparse.Namespace) -> None:
     drafts = ceremony.read(options.drafts)
     _repository().publish(*drafts.values())
-    print(f"published: {', '.join(drafts)}. Nodes see it once the backend has signed what is newest.")
+    print(f"published: {', '.join(drafts)}. {_HEARD}")
 
 
 def _show(_options: argparse.Namespace) -> None:
@@ -150,12 +153,12 @@ def _publish(options: argparse.Namespace) -> None:
 
 def _yank(options: argparse.Namespace) -> None:
     contents.set_policy(_repository(), _signer(options), yank={options.release: options.reason})
-    print(f"{options.release} is taken back for good")
+    print(f"{options.release} is taken back for good. {_HEARD}")
 
 
 def _floor(options: argparse.Namespace) -> None:
     policy = contents.set_policy(_repository(), _signer(options), floor=options.number)
-    print(f"nothing below number {policy.floor} runs any more, once a node has seen this")
+    print(f"Nothing below number {policy.floor} runs any more. {_HEARD}")
 
 
 def _clear(options: argparse.Namespace) -> None:
