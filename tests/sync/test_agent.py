@@ -234,10 +234,40 @@ def test_a_release_that_was_damaged_on_the_disk_is_brought_anew(place, node):
     node.once()
     node.serve(100)
     node.once()
-    (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+    for _ in range(3):  # as often as the disk fails
+        (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+        assert node.fails() == "release-damaged"
+        assert node.machine.shelf.current().release_id == "eye-1"
+        assert read_journal(node.machine.state).tries == {}
+
+
+def test_a_release_that_was_damaged_steps_back_until_it_can_be_brought_anew(place, node):
+    place.roll_out("eye-1")
     node.once()
-    assert node.machine.shelf.current().release_id == "eye-1" or node.serves == "old-1"
-    node.machine.shelf.current()
+    (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+    node.once("file:///nowhere")
+    assert node.machine.shelf.current().release_id == "old-1"
+    assert last_report(node).stepped_back.reason == "damaged"
+    node.once()
+    assert node.machine.shelf.current().release_id == "eye-1"
+
+
+def test_a_slot_that_names_what_is_not_there_is_put_right(place, node):
+    shelf = node.machine.shelf
+    (shelf.root / CURRENT).unlink()
+    (shelf.root / CURRENT).symlink_to("releases/lost-1")
+    place.roll_out("eye-1")
+    node.once()
+    assert (shelf.current().release_id, shelf.named(PREVIOUS)) == ("eye-1", None)
+
+
+def test_nobody_steps_back_to_what_is_damaged(place, node):
+    place.roll_out("eye-1")
+    node.once()
+    (node.machine.shelf.folder_of("old-1") / "int8.onnx").write_bytes(b"rust")
+    crash(node.serve(3))
+    assert node.once("file:///nowhere").stepped_back is None
+    assert node.serves == "eye-1"
 
 
 def test_two_agents_on_one_folder_refuse_each_other(node):
