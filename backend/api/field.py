@@ -16,7 +16,6 @@ from backend.services.take_in_photo import Declaration, Intake
 from backend.wire import cursors, out, received
 from pallor.digest import sha256_of
 from pallor.image.decode import Limits, PhotoTooLarge, PhotoTypeMismatch
-from pallor.release.repository.ledger import Repository
 
 _PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 _PHOTO_BODY = {
@@ -33,7 +32,9 @@ def field_api(parts: Parts) -> APIBlueprint:
         "field", __name__, url_prefix="/api/v1", abp_tags=[{"name": "field"}], abp_security=TOKEN_OR_SESSION
     )
     limits = Limits(max_bytes=parts.settings.max_photo_bytes)
-    cleared = Cleared(_trusted(parts), parts.clock)
+    # A clearance counts in the real world, below a root that was pinned.
+    pinned = parts.settings.root_metadata is not None and parts.settings.world == "real"
+    cleared = Cleared((lambda: parts.repository) if pinned else None, parts.clock)
     intake = Intake(parts.database, parts.store, parts.clock, parts.send, limits, parts.settings.label_table)
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
@@ -147,12 +148,6 @@ def field_api(parts: Parts) -> APIBlueprint:
         return shown(out.ChangePage(items=[show.change(r) for r in page], next=after, more=len(rows) > query.limit))
 
     return bp
-
-
-def _trusted(parts: Parts) -> Repository | None:
-    """What is signed about releases, where a clearance can count: in the real world, below a root that was pinned."""
-    pinned = parts.settings.root_metadata is not None and parts.settings.world == "real"
-    return parts.repository if pinned else None
 
 
 def _whole_size(header: received.PhotoHeaders, sent: int | None) -> int | None:

@@ -5,7 +5,7 @@ Where it cannot be read, or nobody has said which root to trust, no release is c
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from pallor.clock import Clock
@@ -23,11 +23,12 @@ class Cleared:
     """What is cleared now.
 
     Args:
-        repository: with a root that this server was told to trust; None: nothing is ever cleared.
+        open_trusted: opens the repository with the root that this server was told to trust; None: nothing is ever
+            cleared.
     """
 
-    def __init__(self, repository: Repository | None, clock: Clock) -> None:
-        self._repository, self._clock = repository, clock
+    def __init__(self, open_trusted: Callable[[], Repository] | None, clock: Clock) -> None:
+        self._open, self._clock = open_trusted, clock
         self._found: Mapping[str, Clearance] = {}
         self._looked_at: datetime | None = None
         self._turn = threading.Lock()
@@ -38,18 +39,18 @@ class Cleared:
         return found if found is not None and found.manifest == manifest else None
 
     def _now(self) -> Mapping[str, Clearance]:
-        if self._repository is None:
+        if self._open is None:
             return {}
         with self._turn:
             now = self._clock.now()
             if self._looked_at is None or not timedelta() <= now - self._looked_at < _LOOK:
-                self._found, self._looked_at = _read(self._repository), now
+                self._found, self._looked_at = _read(self._open), now
             return self._found
 
 
-def _read(repository: Repository) -> Mapping[str, Clearance]:
+def _read(open_trusted: Callable[[], Repository]) -> Mapping[str, Clearance]:
     try:
-        return clearances_of(repository)
+        return clearances_of(open_trusted())
     except PallorError as error:
         log.warning("no release is cleared", extra={"code": error.code(), "fault": str(error)})
         return {}
