@@ -35,7 +35,6 @@ from pallor.errors import PallorError
 from pallor.log import configure
 from pallor.messages import PredictCase, RecordPrediction
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
-from pallor.release.repository.ledger import Repository
 from pallor.release.shelf import Release
 from pallor.settings import explain, load
 from pallor.store import open_store
@@ -102,7 +101,7 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
             settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
-            settings.put_aside_days, _signing(settings, parts),
+            settings.put_aside_days, parts.repository, _signing(settings, parts),
         )  # fmt: skip
     return 0
 
@@ -111,7 +110,7 @@ def _signing(settings: Settings, parts: Parts) -> Signing | None:
     """What the sweeper signs rollouts with; None where no keys are set, and nothing is rolled out."""
     if settings.keys is None:
         return None
-    repository = Repository(parts.store, parts.clock)
+    repository = parts.repository
     return Signing(repository, online_keys(repository, settings.keys, settings.key_passphrase or ""))
 
 

@@ -25,7 +25,7 @@ from backend.auth import (
     TokenMissing,
     TokenUnknown,
 )
-from backend.services.answer_to_explain import NotScored, ValueNotIn
+from backend.services.answer_to_explain import AnswerTakenBack, NotScored, ValueNotIn
 from backend.services.channel_words import ChannelUnknown
 from backend.services.decide_report import CaseDisagrees, ReportSettled
 from backend.services.draw_heat_map import ReleaseNotHere
@@ -111,6 +111,7 @@ _STATUS: dict[type[PallorError], HTTPStatus] = {
     RoleFixed: HTTPStatus.CONFLICT,
     SiteTaken: HTTPStatus.CONFLICT,
     StateFinal: HTTPStatus.CONFLICT,
+    AnswerTakenBack: HTTPStatus.CONFLICT,
     ValueNotIn: HTTPStatus.CONFLICT,
     ChannelUnknown: HTTPStatus.NOT_FOUND,
     CandidateUnknown: HTTPStatus.NOT_FOUND,

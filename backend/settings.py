@@ -33,7 +33,18 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfficeSettings(DatabaseSettings):
+class RootSettings(DatabaseSettings):
+    """Which signed root is trusted, here and by new nodes."""
+
+    root_metadata: Path | None = setting(
+        "PALLOR_ROOT_METADATA", path,
+        "The signed root metadata to trust (1.root.json), for new nodes, too; without it no release is cleared",
+        default=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficeSettings(RootSettings):
     """What it takes beside the database to send somebody here: by which address, and what a node is to trust."""
 
     public_url: str | None = setting(
@@ -41,9 +52,6 @@ class OfficeSettings(DatabaseSettings):
         "Where phones and browsers reach this server, such as https://pallor.example.org; default: where it listens",
         default=None,
     )  # fmt: skip
-    root_metadata: Path | None = setting(
-        "PALLOR_ROOT_METADATA", path, "The signed root metadata that new nodes are to trust (1.root.json)", default=None
-    )
     bind: str = setting("PALLOR_BIND", text, "Where the API listens, host:port", default="127.0.0.1:8080")
 
     @property
@@ -58,7 +66,7 @@ class OfficeSettings(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoreSettings(DatabaseSettings):
+class StoreSettings(RootSettings):
     """What it takes to read, beside the database, what is signed."""
 
     store_url: str = setting(

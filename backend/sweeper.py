@@ -25,10 +25,12 @@ from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
+from backend.services.taken_back import hear_what_was_taken_back
 from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import PallorError, Unavailable
 from pallor.label import DEFAULT_TABLE
+from pallor.release.repository.ledger import Repository
 from pallor.store.port import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -56,8 +58,15 @@ class Swept:
 class Moved:
     """What became of rollouts in one round."""
 
-    taken_back: int
+    rollouts_taken_back: int
     signed: int
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What people have taken back since the last look."""
+
+    releases_taken_back: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ def keep_house(database: Database, clock: Clock, label_table: str, put_aside_day
 
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
-                nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int,
+                nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int, repository: Repository,
                 signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
@@ -115,28 +124,34 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table, alert_hours))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
-        if signing is not None:
-            looked_at = _look_after_rollouts(database, clock, signing, looked_at)
+        looked_at = _look_after_rollouts(database, clock, repository, signing, looked_at)
 
 
 def _look_after_rollouts(
-    database: Database, clock: Clock, signing: Signing, looked_at: datetime | None
+    database: Database, clock: Clock, repository: Repository, signing: Signing | None, looked_at: datetime | None
 ) -> datetime | None:
-    """Move rollouts, and now and then sign what is newest; when that last was. Labels wait for none of it."""
+    """Hear now and then what people have taken back, move rollouts, sign what is newest; when that last was.
+
+    Labels wait for none of it.
+    """
+    look = looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK
     try:
+        if look:
+            _tell(Heard(hear_what_was_taken_back(database, clock, repository)))
         moved = move_rollouts(database, clock, signing)
         _tell(moved)
-        if moved.signed or looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK:
+        if signing is not None and (look or moved.signed):
             sign_newest(signing)
-            return clock.now()
+        return clock.now() if look or moved.signed else looked_at
     except PallorError as error:
         log.warning("rollouts are not looked after", extra={"code": error.code(), "fault": str(error)})
     return looked_at
 
 
-def move_rollouts(database: Database, clock: Clock, signing: Signing) -> Moved:
-    """Take back what does harm, then sign what was decided."""
-    return Moved(taken_back=judge_rollouts(database, clock), signed=sign_channels(database, clock, signing))
+def move_rollouts(database: Database, clock: Clock, signing: Signing | None) -> Moved:
+    """Take back what does harm, then sign what was decided, where the keys are."""
+    taken_back = judge_rollouts(database, clock)
+    return Moved(taken_back, signed=0 if signing is None else sign_channels(database, clock, signing))
 
 
 def resend_waiting(database: Database, clock: Clock, send: Send, resend_seconds: float) -> int:
@@ -181,7 +196,7 @@ def write_labels(database: Database, store: ObjectStore, clock: Clock) -> int:
     return len(unwritten)
 
 
-def _tell(done: Swept | Kept | Moved) -> None:
+def _tell(done: Swept | Kept | Heard | Moved) -> None:
     if any(astuple(done)):
         said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in vars(done).items() if count)
         log.info(f"swept: {said}", extra={})

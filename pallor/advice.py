@@ -9,7 +9,8 @@ from enum import StrEnum
 from pallor.case import MAX_REFUSED_PHOTOS, Case
 from pallor.label import CRITICAL_G_PER_L, Label, Severity
 from pallor.prediction import Prediction
-from pallor.release.manifest import IntendedUse, Manifest
+from pallor.release.manifest import Manifest
+from pallor.release.policy import Clearance
 from pallor.subject import Pregnancy
 
 
@@ -20,19 +21,6 @@ class AdviceCode(StrEnum):
     WAIT = "wait-for-score"
     LOW_CHANCE = "low-chance"
     FOLLOW_RESULT = "follow-laboratory-result"
-
-
-@dataclass(frozen=True)
-class Clearance:
-    """A signed decision that a release may advise within a scope.
-
-    ``negatives_anaemic_in_100``: upper bound, from the prospective record, of how many in 100 people with a negative
-    screen are anaemic.
-    """
-
-    release_id: str
-    scope: IntendedUse
-    negatives_anaemic_in_100: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +44,7 @@ def advise(
     consent_to_care: bool = True,
     refused_photos: int = 0,
     waiting_photos: int = 0,
+    taken_back: bool = False,
 ) -> Advice:
     """Decide what may be said about a case.
 
@@ -69,6 +58,7 @@ def advise(
         clearance: for that release, None while it is investigational.
         refused_photos: photos of this case that could not be used.
         waiting_photos: photos of this case that are not scored yet.
+        taken_back: people have taken back for good the release that gave the answer.
     """
     danger = _danger(case)
     if danger:
@@ -80,7 +70,7 @@ def advise(
         return Advice(AdviceCode.REFER, words, ("consent-withdrawn",))
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
-    doubts = _doubts(case, prediction, manifest, clearance)
+    doubts = ("release-taken-back",) if taken_back else _doubts(case, prediction, manifest, clearance)
     if doubts or manifest is None or clearance is None:
         return Advice(AdviceCode.REFER, "Refer for a blood test.", doubts)
     if prediction.probability >= manifest.threshold:

@@ -73,6 +73,7 @@ def configure(component: str, level: str = "INFO") -> None:
         root.removeHandler(old)  # basicConfig(force=True) would close them, and they are not ours
     root.addHandler(handler)
     root.setLevel(level.upper())
+    logging.getLogger("tuf").setLevel(logging.WARNING)  # it tells of every key that has not signed, at every look
     logging.captureWarnings(True)
 
 

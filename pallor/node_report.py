@@ -12,7 +12,9 @@ from pallor.errors import Untrusted
 from pallor.release.manifest import is_release_id
 
 _SIGNED = b"pallor: a node reports, 1"
-_LONGEST, _MOST = 300, 32
+LONGEST = 300  # characters of what is said
+_MOST = 32
+MOST_GOLDEN = 32  # photos whose answers a report holds
 
 
 class ReportUnreadable(Untrusted):
@@ -21,7 +23,11 @@ class ReportUnreadable(Untrusted):
 
 @dataclass(frozen=True)
 class EngineWord:
-    """Which engine answered the golden photos, and how far it was off. ``fallback``: why it is not the one meant."""
+    """Which engine answered the golden photos, and what.
+
+    ``golden``: its probabilities, in the manifest's order. ``max_difference``: how far it was off at most.
+    ``fallback``: why it is not the engine that was meant.
+    """
 
     flavour: str
     version: str
@@ -122,10 +128,10 @@ class NodeReport:
         if self.manifest is not None:
             hex_of(self.manifest)
         texts = (*self.hardware, *self.errors, *self.versions, *self.versions.values())
-        if len(texts) > 4 * _MOST or not all(isinstance(text, str) and len(text) <= _LONGEST for text in texts):
+        if len(texts) > 4 * _MOST or not all(isinstance(text, str) and len(text) <= LONGEST for text in texts):
             raise ValueError("longer than a report is")
         if self.engine is not None:
             hex_of(self.engine.model_digest)
             numbers = (self.engine.max_difference, *self.engine.golden)
-            if len(self.engine.golden) > _MOST or not all(math.isfinite(number) for number in numbers):
+            if len(self.engine.golden) > MOST_GOLDEN or not all(math.isfinite(number) for number in numbers):
                 raise ValueError(f"golden photos {numbers!r}")

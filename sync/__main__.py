@@ -1,6 +1,7 @@
 """``pallor-sync``: who this machine is to its server, what is on its shelf, and how releases get there."""
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -18,8 +19,8 @@ from pallor.settings import explain, load, path, setting
 from sync.alone import alone
 from sync.enrol import enrol, standing
 from sync.identity import read_identity
-from sync.join import AgentSettings, join, live
-from sync.journal import Journal
+from sync.join import AgentSettings, Joined, join, live
+from sync.journal import Journal, read_journal
 from sync.status import told
 
 
@@ -43,15 +44,15 @@ class NodeSettings:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it went well, 2 when something has to be put right first."""
+    """Run one command; 0 when it went well, 1 when a round left something undone, 2 when nothing could be done."""
     options = _parser().parse_args(arguments)
+    logging.getLogger("sync").addHandler(logging.NullHandler())  # who types a command reads what it prints
     try:
-        run: Callable[[argparse.Namespace], None] = options.run
-        run(options)
+        run: Callable[[argparse.Namespace], int | None] = options.run
+        return run(options) or 0
     except PallorError as error:
         print(f"pallor-sync: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _enrol(options: argparse.Namespace) -> None:
@@ -78,20 +79,26 @@ def _status(_options: argparse.Namespace) -> None:
         print(f"  {line}")
 
 
-def _once(_options: argparse.Namespace) -> None:
-    joined = join(load(AgentSettings, os.environ))
-    _tell(joined.agent.once())
+def _once(_options: argparse.Namespace) -> int:
+    return _round(join(load(AgentSettings, os.environ)))
 
 
-def _import(options: argparse.Namespace) -> None:
+def _round(joined: Joined) -> int:
+    """One round, told; 1 when there is something that it could not do."""
+    before = read_journal(joined.settings.state).errors
+    journal = joined.agent.once()
+    _tell(journal)
+    return int(journal.errors != before)
+
+
+def _import(options: argparse.Namespace) -> int:
     folder = options.folder / "tuf" if (options.folder / "tuf").is_dir() else options.folder
     if not (folder / "metadata").is_dir():
         raise NoRepository(
             "there is no repository in this folder", field="USB_DIR", value=options.folder,
             remedy="Copy the store's tuf folder, with all that is in it, onto the stick.",
         )  # fmt: skip
-    joined = join(load(AgentSettings, os.environ), base=f"file://{folder.resolve()}")
-    _tell(joined.agent.once())
+    return _round(join(load(AgentSettings, os.environ), base=f"file://{folder.resolve()}"))
 
 
 def _watch(_options: argparse.Namespace) -> None:
@@ -125,8 +132,12 @@ def _put(options: argparse.Namespace) -> None:
         print(f"{release.release_id} is on the shelf")
         if options.activate:
             shelf.activate(release.release_id)
-    if options.activate:
-        print(f"{release.release_id} is active")
+    if not options.activate:
+        print("It does not answer. An agent (pallor-sync watch) frees what no slot names: --activate lets it answer.")
+    else:
+        print(
+            f"{release.release_id} is active, until an agent (pallor-sync watch) follows what is signed for this node"
+        )
         print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
 
 
@@ -189,7 +200,12 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_status)
     first = commands.add_parser("bootstrap", help="let an empty shelf serve the release that Pallor comes with")
     first.set_defaults(run=_bootstrap)
-    put = commands.add_parser("put", help="copy a release onto the shelf")
+    put = commands.add_parser(
+        "put",
+        help="copy a release onto the shelf, by hand",
+        description="Copy a release onto the shelf, where no agent does it. An agent that works on this shelf follows "
+        "what is signed, takes off what was put there by hand, and frees what is not active.",
+    )
     put.add_argument("folder", type=Path, help="the folder that holds manifest.json")
     put.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")
     put.add_argument("--activate", action="store_true", help="let the worker serve it from now on")

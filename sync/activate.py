@@ -17,9 +17,15 @@ from sync.watch import LOOP_WITHIN, REST, Verdict, judge_settled, judge_trial
 
 log = logging.getLogger(__name__)
 
+_DAMAGED = "damaged"
+
 
 class NothingBehind(Untrusted):
     """There is no earlier release to go back to."""
+
+
+class ReleaseDamaged(Untrusted):
+    """What answers is not what was brought: the disk fails, or somebody changed it."""
 
 
 class Slots:
@@ -52,7 +58,7 @@ class Slots:
             crashes=(),
             crashed=served(self.shelf.root, release_id).crashed,
         )
-        if trial is not None and current is not None and proved:
+        if trial is not None and current is not None and proved and self.whole(current):
             self.shelf.let(PREVIOUS, current)
         self.shelf.let(CURRENT, release_id)
         log.info("another release answers", extra={"release_id": release_id})
@@ -67,10 +73,10 @@ class Slots:
         elif journal.trial is None and journal.stepped_back and journal.stepped_back.release_id == current:
             self.shelf.let(CURRENT, self.shelf.named(PREVIOUS))  # it was cut off while it went back
             return
-        verdict = (
-            self._verdict(current) if self.whole(current) else Verdict(reason="damaged", said="a file has changed")
-        )
-        if verdict.reason:
+        if not self.whole(current):  # the disk's doing and not the release's, which is brought anew at the next look
+            self._memory.note(ReleaseDamaged(f"a file of {current} has changed on the disk"))
+            self.step_back(Verdict(reason=_DAMAGED, said="a file has changed on the disk"))
+        elif (verdict := self._verdict(current)).reason:
             self.step_back(verdict)
 
     def step_back(self, verdict: Verdict, *, tries: int | None = None) -> None:
@@ -83,7 +89,7 @@ class Slots:
             NothingBehind
         """
         current, behind = self.current, self.shelf.named(PREVIOUS)
-        if current is None or behind is None or behind == current:
+        if current is None or behind is None or behind == current or not self.whole(behind):
             raise NothingBehind(f"{current} stays, though: {verdict.said}")
         self.failed(current, str(verdict.reason), verdict.said, tries=tries)
         self.shelf.let(CURRENT, behind)
@@ -93,11 +99,12 @@ class Slots:
     def failed(self, release_id: str, reason: str, said: str, *, tries: int | None = None) -> None:
         """Note that a release failed here, and rest before anything that failed is tried again."""
         now, before = self._memory.clock.now(), self._memory.journal.tries
+        counted = {} if reason == _DAMAGED else {release_id: tries or before.get(release_id, 0) + 1}
         log.error("a release failed here", extra={"release_id": release_id, "code": reason, "fault": said})
         self._memory.change(
             trial=None if release_id == self.current else self._memory.journal.trial,
-            tries={**before, release_id: tries or before.get(release_id, 0) + 1},
-            rest_until=now + REST,
+            tries={**before, **counted},
+            rest_until=now + REST if counted else self._memory.journal.rest_until,
             stepped_back=StepBack(release_id, reason, said, now),
         )
 

@@ -43,7 +43,7 @@ class ChannelExpired(Untrusted):
 
 
 class ReleaseFailedHere(Untrusted):
-    """It was tried here, and failed, more than once."""
+    """It was tried here, and failed, more than once; or somebody took it off by hand."""
 
 
 class ReleaseResting(Unavailable):
@@ -113,7 +113,7 @@ def admit(named: Named, manifest: Manifest, digest: str, number: int | None, pol
         raise WorldDiffers(f"{release_id} is of the {manifest.world} world, and this node serves people")
     tries = node.tries.get(release_id, 0)
     if tries >= MOST_TRIES:
-        raise ReleaseFailedHere(f"{release_id} failed here {tries} times")
+        raise ReleaseFailedHere(f"{release_id} failed here, or was taken off by hand, and is not tried again")
     if tries and now < node.rest_until:
         raise ReleaseResting(f"{release_id} failed here; it is tried again after {utc_text(node.rest_until)}")
     if not any(file.role == "model" for file in fitting(manifest, node.have)):

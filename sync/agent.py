@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -77,7 +78,7 @@ class Said:
 
 
 class Agent:
-    """One machine's agent. Each of its methods holds the machine's folders, and raises ``AnotherAgent``.
+    """One machine's agent. Its methods hold the machine's folders; they raise ``AnotherAgent`` or ``DiskTrouble``.
 
     Args:
         send: hands reports to the server; None: nobody is told.
@@ -124,34 +125,41 @@ class Agent:
             self._learn(current, self._machine.probe(self._machine.shelf.folder_of(current)))
 
     def _go_on(self) -> None:
-        """Look at what is signed, and follow it."""
-        said = self._look()
+        """Look at what is signed, and follow it; raises ``Untrusted`` or ``Unavailable``."""
+        with self._stale_in_time():
+            said = self._look()
+        self._memory.change(stale_since=None, looked_at=self._memory.clock.now())
         try:
             self._follow(said)
         finally:
             self._retain(said)
 
     def _look(self) -> Said:
-        """What is signed now; raises ``Untrusted`` or ``Unavailable``, which change nothing."""
+        """What is signed now. What was taken back stops at once, whatever is wrong with the channel."""
         machine, clock = self._machine, self._memory.clock
         trust = Trust(machine.state / "trust", machine.root, self._line, clock, limit_seconds=machine.limit_seconds)
-        try:
-            trust.refresh()
-            if trust.world != machine.identity.world:
-                raise WorldDiffers(f"this repository is of the {trust.world} world, this node of the other")
-            policy, channel = trust.policy(), trust.channel(machine.channel)
-        except (MetadataExpired, Unavailable) as error:
-            seen = self._memory.journal.looked_at
-            if isinstance(error, MetadataExpired) or (seen is not None and clock.now() - seen > _STALE_AFTER):
-                self._memory.change(stale_since=self._memory.journal.stale_since or clock.now())
-            raise
+        trust.refresh()
+        if trust.world != machine.identity.world:
+            raise WorldDiffers(f"this repository is of the {trust.world} world, this node of the other")
+        policy = trust.policy()
         check_policy(policy, self._node())
-        self._memory.change(policy_floor=policy.floor, stale_since=None, looked_at=clock.now())
-        return Said(trust, policy, channel)
+        self._memory.change(policy_floor=policy.floor)
+        self._slots.obey(trust, policy)
+        return Said(trust, policy, trust.channel(machine.channel))
+
+    @contextmanager
+    def _stale_in_time(self) -> Iterator[None]:
+        """Note since when nothing that is signed is young enough to change anything."""
+        try:
+            yield
+        except (MetadataExpired, Unavailable) as error:
+            now, seen = self._memory.clock.now(), self._memory.journal.looked_at
+            if isinstance(error, MetadataExpired) or (seen is not None and now - seen > _STALE_AFTER):
+                self._memory.change(stale_since=self._memory.journal.stale_since or now)
+            raise
 
     def _follow(self, said: Said) -> None:
         """Run what is meant for this node, unless something speaks against it."""
-        self._slots.obey(said.trust, said.policy)
         if said.channel is None:
             return
         try:
@@ -232,26 +240,25 @@ class Agent:
         if self._send is not None:
             machine, journal = self._machine, self._memory.journal
             report = make_report(machine.identity, journal, machine.shelf, self._memory.clock.now())
-            self._memory.change(sequence=report.sequence)
+            self._try(partial(self._memory.change, sequence=report.sequence))  # on a full disk it is said all the same
             self._send(sealed(report, machine.key))
 
     def _try(self, step: Callable[[], None]) -> None:
         try:
-            step()
+            with _disk():
+                step()
         except PallorError as error:
             self._memory.note(error)
-        except OSError as error:
-            self._memory.note(DiskTrouble(f"{error.filename or 'the disk'}: {error.strerror}"))
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        with alone(self._machine.state, self._machine.shelf.root):
+        with _disk(), alone(self._machine.state, self._machine.shelf.root):
             self._memory.load()
             yield
 
     def _meant(self, channel: Channel) -> Meant:
         identity = self._machine.identity
-        return meant(channel, identity.device, identity.sites, self._have())
+        return meant(channel, identity.device, identity.sites, self._have(), self._slots.current)
 
     def _have(self) -> frozenset[str]:
         return frozenset(self._memory.journal.have) or self._machine.have
@@ -260,3 +267,12 @@ class Agent:
         journal, identity = self._memory.journal, self._machine.identity
         free = shutil.disk_usage(self._machine.shelf.root).free
         return Node(identity.world, self._have(), free, journal.policy_floor, journal.tries, journal.rest_until)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Tell what the disk refuses by its name."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskTrouble(f"{error.filename or 'the disk'}: {error.strerror}") from error

@@ -11,6 +11,7 @@ from pallor.release.places import file_place
 from sync.fetch import PAUSES, Line, RepositoryAway
 
 _SYNC_EVERY = 1024 * 1024
+_LONGEST_SECONDS = 2 * 3600.0  # then it is time to look whether the file is still wanted, and go on with it
 
 
 class FileChanged(Untrusted):
@@ -26,7 +27,7 @@ def download(line: Line, digest: str, length: int, to: Path) -> None:
 
     Raises:
         FileChanged, FileEndless: what had arrived is thrown away.
-        FileMissing, RepositoryAway: what has arrived is kept.
+        FileMissing, RepositoryAway, RetrievalSlow: what has arrived is kept.
     """
     if to.exists():
         if to.stat().st_size == length and sha256_of_file(to) == digest:
@@ -75,7 +76,7 @@ def _continue(line: Line, digest: str, length: int, part: Path) -> None:
         have = file.tell()
         if have == length:
             return
-        with line.open(file_place(digest), have) as body:
+        with line.within(_LONGEST_SECONDS), line.open(file_place(digest), have) as body:
             skip, unsynced = have - body.start, 0  # a server that cannot begin in the middle begins at the beginning
             for piece in body.pieces:
                 new, skip = piece[skip:], max(0, skip - len(piece))

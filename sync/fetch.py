@@ -1,7 +1,8 @@
 """Bytes from a repository: over HTTP, through proxies, from any byte on; or from a folder, such as a USB stick's.
 
 Metadata has a time limit for the whole of each file, or a server that sends a byte a second would hold a node for days.
-Files of releases have none: a line may be that slow, and what has arrived is kept.
+Files of releases have no least rate: a line may be that slow. What has arrived is kept, and after some hours the agent
+looks first whether it is still wanted.
 """
 
 import time
@@ -20,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as TimedOut
 
 from pallor.errors import Unavailable
+from sync.breakable import Break, breakable
 
 _PATIENCE = urllib3.Timeout(connect=10, read=20)
 _REDIRECTS = urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3)
@@ -37,7 +39,7 @@ class FileMissing(Unavailable):
 
 
 class RetrievalSlow(Unavailable):
-    """A small file took longer than any honest server takes."""
+    """It took longer than any honest server takes."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ class Line:
         self.rest = rest
         self.received = 0
         self._pool: urllib3.PoolManager | None = None
+        self._break = Break()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give all that is fetched in the block so long, whatever the server does; then it is ``RetrievalSlow``."""
+        with self._break.after(seconds):
+            yield
 
     @contextmanager
     def open(self, place: str, start: int = 0) -> Iterator[Body]:
@@ -84,6 +93,8 @@ class Line:
             return
         response = self._asked(url, {"Range": f"bytes={start}-"} if start else {})
         try:
+            if self._break.over:  # in the middle of its headers
+                raise self._slow()
             if response.status >= HTTPStatus.BAD_REQUEST:
                 _drain(response)
                 raise _refused(response.status, place)
@@ -102,10 +113,13 @@ class Line:
         """The beginning of an answer; a line that breaks is tried again after a short rest, and after a longer one."""
         for pause in (*PAUSES, None):
             try:
-                return self._http(url).request(
-                    "GET", url, headers=headers, preload_content=False, timeout=_PATIENCE, retries=_REDIRECTS
-                )
+                with self._break.watching():
+                    return self._http(url).request(
+                        "GET", url, headers=headers, preload_content=False, timeout=_PATIENCE, retries=_REDIRECTS
+                    )
             except HTTPError as error:
+                if self._break.over:
+                    raise self._slow() from error
                 if pause is None:
                     raise RepositoryAway(f"{self.base} cannot be reached: {type(error).__name__}") from error
                 self.rest(pause)
@@ -115,7 +129,7 @@ class Line:
         if self._pool is None:
             parts, proxies = urlsplit(url), getproxies()
             proxy = None if proxy_bypass(parts.hostname or "") else proxies.get(parts.scheme, proxies.get("all"))
-            self._pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+            self._pool = breakable(urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager())
             self._pool.headers = {"User-Agent": "pallor-sync"}
         return self._pool
 
@@ -125,10 +139,17 @@ class Line:
                 self.received += len(piece)
                 yield piece
                 self.pace.took(len(piece))
+            if self._break.over:  # where nobody says how much there is, a connection that was broken off is an end
+                raise self._slow()
         except TimedOut as error:
             raise RetrievalSlow(f"{self.base} fell silent") from error
         except (HTTPError, OSError) as error:
+            if self._break.over:
+                raise self._slow() from error
             raise RepositoryAway(f"the line to {self.base} broke: {type(error).__name__}") from error
+
+    def _slow(self) -> RetrievalSlow:
+        return RetrievalSlow(f"{self.base} did not send it in the time there is for it")
 
     def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -156,7 +177,7 @@ class MetadataFetcher(FetcherInterface):
         """The pieces of a file; raises tuf's own errors, as its interface has it."""
         until = self._monotonic() + self._limit
         try:
-            with self._line.open(url.removeprefix(f"{self._line.base}/")) as body:
+            with self._line.within(self._limit), self._line.open(url.removeprefix(f"{self._line.base}/")) as body:
                 for piece in body.pieces:
                     yield piece
                     if self._monotonic() > until:

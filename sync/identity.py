@@ -4,13 +4,15 @@
 <state>/identity.json  address, name, sites, world, root digest, token
 <state>/root.json      the root metadata of that digest, once it was fetched
 
-The first two are for their owner alone (0600) and appear whole or not at all; neither is ever written over.
+The first two are for their owner alone (0600) and appear whole or not at all. Neither is ever written over, but that
+the token in the second is exchanged for its successor.
 """
 
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,24 @@ def keep_root(folder: Path, data: bytes) -> None:
     """Keep the root metadata whose digest this node was told; in the place of a damaged one, if there is any."""
     (folder / "root.json").unlink(missing_ok=True)
     _write_once(folder / "root.json", data)
+
+
+def exchange_token(folder: Path, identity: Identity, token: str) -> Identity:
+    """Keep a token's successor; raises ``StateUnusable``, and then the old one is as good as before."""
+    path, new = folder / _IDENTITY, replace(identity, token=token)
+    staged = path.with_name(f".{path.name}.{new_id()}")
+    _write_once(staged, json.dumps(asdict(new), indent=1).encode())
+    try:
+        os.replace(staged, path)
+        sync_folder(folder)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return new
+
+
+def token_age(folder: Path, now: datetime) -> timedelta:
+    """How long ago the token was written down, by this machine's clock."""
+    return abs(now - datetime.fromtimestamp((folder / _IDENTITY).stat().st_mtime, UTC))
 
 
 def read_identity(folder: Path) -> Identity:

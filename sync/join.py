@@ -14,7 +14,7 @@ from pallor.clock import SystemClock
 from pallor.digest import sha256_of
 from pallor.release.shelf import Shelf
 from pallor.settings import number, path, setting, text, url, whole
-from sync.agent import Agent, Machine
+from sync.agent import Agent, DiskTrouble, Machine
 from sync.alone import AnotherAgent
 from sync.fetch import Line, Pace
 from sync.identity import Identity, keep_root, own_key, read_identity
@@ -84,14 +84,16 @@ def join(settings: AgentSettings, *, base: str | None = None) -> Joined:
         probe=by_command(shlex.split(settings.worker_command)),
         may_fetch=(lambda: True) if base else fetch_hours(settings.fetch_hours, _local_time),
     )
-    return Joined(Agent(machine, line, None if base else send_to(identity)), line, identity, settings)
+    return Joined(
+        Agent(machine, line, None if base else send_to(settings.state, SystemClock())), line, identity, settings
+    )
 
 
 def live(joined: Joined, stop: threading.Event) -> None:
     """Look, and look again, until told to stop; glance at the worker in between.
 
     Raises:
-        AnotherAgent: at the start, when one works here already.
+        AnotherAgent, DiskTrouble: at the start; later it is tried again.
     """
     poll = timedelta(seconds=joined.settings.poll_seconds)
     failures, said = 0, joined.agent.once().errors
@@ -99,21 +101,21 @@ def live(joined: Joined, stop: threading.Event) -> None:
         left = pause_after(poll, failures, joined.chance.random()).total_seconds()
         while left > 0 and not stop.wait(min(left, _GLANCE_SECONDS)):
             left -= _GLANCE_SECONDS
-            with _unless_another_works():
+            with _if_possible():
                 joined.agent.glance()
         if not stop.is_set():
-            with _unless_another_works():
+            with _if_possible():
                 errors = joined.agent.once().errors
                 failures, said = failures + 1 if errors != said else 0, errors
 
 
 @contextmanager
-def _unless_another_works() -> Iterator[None]:
-    """Somebody at the machine may run a command of their own: it is this one's turn again soon."""
+def _if_possible() -> Iterator[None]:
+    """Somebody at the machine may run a command of their own, or the disk be full: it is this one's turn again soon."""
     try:
         yield
-    except AnotherAgent as error:
-        log.info("not now", extra={"code": error.code()})
+    except (AnotherAgent, DiskTrouble) as error:
+        log.warning("not now", extra={"code": error.code(), "fault": str(error)})
 
 
 def _root(state: Path, identity: Identity, line: Line) -> bytes:

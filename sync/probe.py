@@ -1,6 +1,7 @@
 """A release is tried in a process of its own before it answers anybody: the engine loads, the golden photos agree.
 
-A crash, a hang or a leak of the engine ends with that process.
+A crash, a hang or a leak of the engine ends with that process. Where a release fails, the one that the worker comes
+with is tried: fails that, too, then the worker or the machine is broken, and the release bears no blame.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pallor.errors import Unavailable, Untrusted, shortened
+from pallor.node_report import MOST_GOLDEN
 
 _PATIENCE_SECONDS = 900  # a GPU's engine is built meanwhile
 _OF_ENGINE = ("flavour", "version", "precision", "model_digest", "fallback")
@@ -22,6 +24,10 @@ class ProbeFailed(Untrusted):
 
 class ProbeMissing(Unavailable):
     """The worker's command is not installed here."""
+
+
+class WorkerBroken(Unavailable):
+    """The worker cannot even use the release that it comes with: its installation or this machine is at fault."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Probe(Protocol):
     """Tries a release: the worker's command, or in a simulation thousands of nodes that have none."""
 
     def __call__(self, folder: Path) -> Probed:
-        """Try the release in a folder; raises ``ProbeFailed`` or ``ProbeMissing``."""
+        """Try the release in a folder; raises ``ProbeFailed``, ``ProbeMissing`` or ``WorkerBroken``."""
         ...
 
 
@@ -49,11 +55,21 @@ def by_command(command: Sequence[str], *, patience_seconds: float = _PATIENCE_SE
     """Probe by ``pallor-worker describe --json --release DIR``."""
 
     def probe(folder: Path) -> Probed:
-        line = [*command, "describe", "--json", "--release", str(folder)]
+        try:
+            return _described(["--release", str(folder)])
+        except ProbeFailed as failed:
+            try:
+                _described([])
+            except ProbeFailed as error:
+                raise WorkerBroken(f"{command[0]} fails with its own release, too: {error}") from error
+            raise failed
+
+    def _described(release: Sequence[str]) -> Probed:
+        line = [*command, "describe", "--json", *release]
         try:
             done = subprocess.run(line, capture_output=True, text=True, timeout=patience_seconds, check=False)
-        except FileNotFoundError as error:
-            raise ProbeMissing(f"{command[0]} is not there; set PALLOR_WORKER_COMMAND") from error
+        except OSError as error:
+            raise ProbeMissing(f"{command[0]}: {error.strerror}; set PALLOR_WORKER_COMMAND") from error
         except subprocess.TimeoutExpired as error:
             raise ProbeFailed(f"the worker did not end within {patience_seconds:g} s") from error
         if done.returncode != 0:
@@ -70,7 +86,7 @@ def _read(words: str) -> Probed:
         facts = {
             **{name: engine[name] for name in _OF_ENGINE},
             "max_difference": golden["largest_difference"],
-            "golden": golden.get("probabilities", []),
+            "golden": [float(one) for one in golden["probabilities"][:MOST_GOLDEN]],
         }
         return Probed(tuple(sorted(str(need) for need in said["needs_met"])), facts)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

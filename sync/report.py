@@ -1,23 +1,31 @@
 """The node's word about itself, signed, and how it reaches the server. A server that is away hears it next time."""
 
 import base64
+import logging
 import platform
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pallor.clock import Clock
 from pallor.digest import sha256_of_file
-from pallor.node_report import EngineWord, NodeReport, Stepped
+from pallor.errors import PallorError, shortened
+from pallor.node_report import LONGEST, EngineWord, NodeReport, Stepped
 from pallor.release.serving import served
 from pallor.release.shelf import CHALLENGER, CURRENT, Shelf
-from sync.identity import Identity
+from sync.identity import Identity, exchange_token, read_identity, token_age
 from sync.journal import Journal
 from sync.server import Server
+
+log = logging.getLogger(__name__)
+
+_MINUTE = 60
+_RENEW_AFTER = timedelta(days=30)
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -28,7 +36,8 @@ def make_report(identity: Identity, journal: Journal, shelf: Shelf, now: datetim
     back = journal.stepped_back
     return NodeReport(
         device=identity.device,
-        sequence=journal.sequence + 1,
+        # A failing disk may have lost the last one; by the clock it is higher all the same.
+        sequence=max(journal.sequence + 1, int(now.timestamp() // _MINUTE)),
         sent_at=now,
         world=identity.world,
         release_id=release_id,
@@ -42,7 +51,11 @@ def make_report(identity: Identity, journal: Journal, shelf: Shelf, now: datetim
         stepped_back=None if back is None else Stepped(back.release_id, back.reason, back.said, back.at),
         stale_since=journal.stale_since,
         hardware=journal.have,
-        versions={"pallor": version("pallor"), "python": platform.python_version(), "machine": platform.machine()},
+        versions={
+            "pallor": version("pallor"),
+            "python": platform.python_version(),
+            "machine": platform.machine() or "unknown",
+        },
         disk_free_bytes=shutil.disk_usage(shelf.root).free,
         errors=journal.errors,
     )
@@ -54,13 +67,27 @@ def sealed(report: NodeReport, key: Ed25519PrivateKey) -> dict[str, Any]:
     return {"report": report.to_json(), "signature": signature}
 
 
-def send_to(identity: Identity) -> Send:
-    """Hand reports to the server; what ``Server.ask`` raises."""
+def send_to(folder: Path, clock: Clock) -> Send:
+    """Hand reports to the server, as who the folder says; what ``Server.ask`` and ``read_identity`` raise."""
 
     def send(body: dict[str, Any]) -> None:
+        identity = _renewed(folder, clock)
         Server(identity.address).ask("POST", "/node-reports", body, token=identity.token)
 
     return send
+
+
+def _renewed(folder: Path, clock: Clock) -> Identity:
+    """Who this node is, with a new token once a month: a token lasts a year, and a node much longer."""
+    identity = read_identity(folder)
+    if token_age(folder, clock.now()) < _RENEW_AFTER:
+        return identity
+    try:
+        answer = Server(identity.address).ask("POST", "/session/rotation", {}, token=identity.token)
+        return exchange_token(folder, identity, str(answer["token"]))
+    except (PallorError, KeyError) as error:  # the old one is good until the new one is used
+        log.warning("the token is not renewed", extra={"fault": str(error)})
+        return identity
 
 
 def _engine(journal: Journal) -> EngineWord | None:
@@ -74,7 +101,7 @@ def _engine(journal: Journal) -> EngineWord | None:
         model_digest=str(facts["model_digest"]),
         max_difference=float(facts["max_difference"]),
         golden=tuple(float(p) for p in facts["golden"]),
-        fallback=facts["fallback"],
+        fallback=None if facts["fallback"] is None else shortened(facts["fallback"], LONGEST),
     )
 
 

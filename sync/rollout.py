@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pallor.release.channel import Channel, Named, bucket_of
+from pallor.release.channel import HALT, Channel, Named, bucket_of
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,15 @@ class Meant:
     reached: bool
 
 
-def meant(channel: Channel, node: str, sites: Iterable[str], hardware: Iterable[str]) -> Meant:
-    """What ``node`` should run by a channel that has not expired."""
+def meant(
+    channel: Channel, node: str, sites: Iterable[str], hardware: Iterable[str], current: str | None = None
+) -> Meant:
+    """What ``node`` should run by a channel that has not expired; ``current``: what answers there now.
+
+    A halted rollout reaches nobody who has not taken it yet.
+    """
     reached = bucket_of(channel.rollout, node) < channel.share and channel.cohort.holds(sites, hardware)
+    reached = reached and (channel.kind != HALT or current == channel.release.release_id)
     if not reached:
         return Meant(channel.previous, None, reached=False)
     return Meant(channel.release, channel.challenger, reached=True)

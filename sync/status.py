@@ -4,13 +4,15 @@ from pathlib import Path
 
 from pallor.clock import utc_text
 from pallor.release.serving import served
-from pallor.release.shelf import SLOTS, Shelf
+from pallor.release.shelf import CURRENT, SLOTS, Shelf
 from sync.journal import Journal, read_journal
 
 
 def told(shelf: Shelf, state: Path | None) -> list[str]:
     """A line for each thing that there is to say."""
-    lines = [f"{slot:<11} {shelf.named(slot)}" for slot in SLOTS if shelf.named(slot)]
+    current = shelf.named(CURRENT)
+    named = {slot: shelf.named(slot) for slot in SLOTS}
+    lines = [f"{slot:<11} {one}" for slot, one in named.items() if one and (slot == CURRENT or one != current)]
     return lines if state is None else [*lines, *_of_journal(read_journal(state), shelf)]
 
 

@@ -31,8 +31,7 @@ def describe(machine: Machine, threads: int, admitted: Callable[[], Serving]) ->
         "fault": fault,
         "release": serving and _release(serving),
         "engine": serving and asdict(serving.engine.describe()),
-        "golden": serving
-        and {"photos": len(serving.release.manifest.golden), "largest_difference": serving.max_difference},
+        "golden": serving and {"photos": len(serving.golden.probabilities), **asdict(serving.golden)},
         "machine": _machine(machine, threads),
         "needs_met": sorted(needs_met(machine)),
     }

@@ -1,5 +1,7 @@
 """The golden photos: an engine that does not answer them as the manifest says never serves."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pallor.errors import Refused, Untrusted
@@ -18,14 +20,19 @@ class GoldenUnusable(Untrusted):
     """The release cannot be checked: it has no golden photos, none that can be read, or no tolerance."""
 
 
-def largest_difference(engine: Engine, release: Release) -> float:
+@dataclass(frozen=True)
+class Golden:
+    """What an engine answered to the golden photos, in the manifest's order, and the largest ``|dp|`` from it."""
+
+    probabilities: tuple[float, ...]
+    largest_difference: float
+
+
+def answer_golden(engine: Engine, release: Release) -> Golden:
     """Answer every golden photo, from its bytes on disk through the whole path that a patient's photo takes.
 
     All together, then the first alone: on a GPU batches of two sizes are two programs. What is expected was computed by
     ONNX Runtime's CPU from the release's most exact model, whatever answers here.
-
-    Returns:
-        The largest ``|dp|`` from the manifest's probabilities.
 
     Raises:
         EngineDisagrees: it is above the manifest's tolerance for this engine's precision.
@@ -49,4 +56,9 @@ def largest_difference(engine: Engine, release: Release) -> float:
             f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.2g}, "
             f"allowed is {manifest.tolerance[precision]:.2g}"
         )
-    return difference
+    return Golden(tuple(float(one) for one in answered[:-1]), difference)
+
+
+def largest_difference(engine: Engine, release: Release) -> float:
+    """How far an engine is off at most; raises what ``answer_golden`` raises."""
+    return answer_golden(engine, release).largest_difference

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pallor.errors import PallorError
-from pallor.release.shelf import CURRENT
+from pallor.release.shelf import CURRENT, ShelfCleared
 from worker import roster
 from worker.line import Admitted, Word
 from worker.process import Process
@@ -42,6 +42,7 @@ class Slot:
         self._without_gpu: dict[str, str] = {}  # release -> why
         self._barred: tuple[str, float] | None = None  # a release, and until when it is not started again
         self._deaths = 0  # in a row
+        self._cleared = False  # nothing may serve any more
 
     def follow(self, suspects: Mapping[str, int]) -> None:
         """Do what is next; ``suspects`` are for processes that begin to serve."""
@@ -49,6 +50,9 @@ class Slot:
         if wanted is None and self.name != CURRENT:  # the trial is over
             self.retire()
             self._fault = None
+            return
+        if self._cleared:
+            self.retire()
             return
         barred = self._barred is not None and self._barred[0] == wanted and time.monotonic() < self._barred[1]
         seats = [process.seat for process in self.processes.values()]
@@ -104,9 +108,11 @@ class Slot:
         )
 
     def _look(self) -> str | None:
+        self._cleared = False
         try:
             wanted = self._wanted()
         except PallorError as error:
+            self._cleared = isinstance(error, ShelfCleared)
             self._fault = f"{error.code()}: {error}"
             return None
         serving = [one.seat.release_id for one in self.processes.values() if one.seat.state is State.SERVING]

@@ -15,6 +15,7 @@ from backend.services.read_records import list_cases, list_changes, show_amendme
 from backend.services.receive_photo import photo_state, receive_piece
 from backend.services.receive_report import Laboratory
 from backend.services.settle_waiting import settle_waiting
+from backend.services.signed_clearances import Cleared
 from backend.services.submit_case import submit_case
 from backend.services.take_in_photo import Declaration
 from backend.wire import cursors, out, received
@@ -36,6 +37,9 @@ def field_api(parts: Parts) -> APIBlueprint:
     intake = parts.intake
     limits = intake.limits
     laboratory = Laboratory(parts.database, parts.clock, parts.settings.label_table)
+    # A clearance counts in the real world, below a root that was pinned.
+    pinned = parts.settings.root_metadata is not None and parts.settings.world == "real"
+    cleared = Cleared((lambda: parts.repository) if pinned else None, parts.clock)
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
     @allow(Role.FIELD, reach=Reach.BODY, delivers=True)
@@ -54,14 +58,14 @@ def field_api(parts: Parts) -> APIBlueprint:
     @allow(Role.FIELD, Role.ADMIN, reach=Reach.PATH)
     def get_case(path: received.CasePath) -> Response:
         """A case, its photos, what may be said about it, and its label"""
-        return shown(show.case(show_case(parts.database, path.case_id), caller().sites))
+        return shown(show.case(show_case(parts.database, path.case_id, cleared), caller().sites))
 
     @bp.get("/cases", responses=answers({200: out.CasePage}))
     @allow(Role.FIELD, Role.ADMIN, reach=Reach.LIST)
     def get_cases(query: received.PageQuery) -> Response:
         """Cases, newest first"""
         cursor = cursors.read_moment_cursor(query.cursor)
-        views = list_cases(parts.database, query.limit + 1, cursor, within=caller().sites)
+        views = list_cases(parts.database, query.limit + 1, cursor, cleared, within=caller().sites)
         page = views[: query.limit]
         last = page[-1].row if len(views) > query.limit else None
         after = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None

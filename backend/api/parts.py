@@ -17,6 +17,7 @@ from backend.settings import Settings
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.image.decode import Limits
+from pallor.release.repository.ledger import Repository, open_repository
 from pallor.store.port import ObjectStore
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -44,6 +45,11 @@ class Parts:
         """One for the whole process, which decodes only so many photos at a time."""
         limits = Limits(max_bytes=self.settings.max_photo_bytes)
         return Intake(self.database, self.store, self.clock, self.send, limits, self.settings.label_table)
+
+    @property
+    def repository(self) -> Repository:
+        """What is signed, from the root on that this server was told to trust."""
+        return open_repository(self.store, self.clock, self.settings.root_metadata)
 
 
 def caller() -> Caller:

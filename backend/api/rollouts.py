@@ -14,7 +14,6 @@ from backend.services.read_rollouts import list_fleet, list_words, show_rollout
 from backend.services.receive_node_report import receive_node_report
 from backend.wire import cursors, received, rollouts
 from pallor.release.channel import Channel
-from pallor.release.repository.ledger import Repository
 
 
 def rollouts_api(parts: Parts) -> APIBlueprint:
@@ -48,7 +47,7 @@ def rollouts_api(parts: Parts) -> APIBlueprint:
     def post_start(path: rollouts.ChannelPath, body: rollouts.StartIn) -> Response:
         """Let a release that people have signed reach the first nodes"""
         plan = Plan(body.release_id, body.percent, rollouts.to_cohort(body), body.challenger_id, body.note)
-        start_rollout(database, clock, Repository(parts.store, clock), path.channel, plan, by=caller().actor)
+        start_rollout(database, clock, parts.repository, path.channel, plan, by=caller().actor)
         return told(path.channel, 201)
 
     @bp.post("/rollouts/<channel>/advance", responses=answers({201: rollouts.RolloutOut}, 404, 409))

@@ -509,6 +509,14 @@ releases = Table(
     Column("registered_at", Moment, nullable=False),
 )
 
+taken_back = Table(  # releases that people have taken back for good; what they answered is shown no more
+    "taken_back",
+    metadata,
+    Column("release_id", String(64), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+)
+
 workers = Table(  # the last word of each worker about itself
     "workers",
     metadata,

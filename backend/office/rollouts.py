@@ -8,8 +8,9 @@ from backend.services.move_rollout import STEPS, Plan, advance_rollout, halt_rol
 from backend.services.read_rollouts import list_fleet, list_words, show_rollout
 from backend.settings import DatabaseSettings, StoreSettings
 from pallor.clock import SystemClock, utc_text
+from pallor.node_report import EngineWord
 from pallor.release.channel import Channel, Cohort
-from pallor.release.repository.ledger import Repository
+from pallor.release.repository.ledger import open_repository
 from pallor.settings import number
 from pallor.store import open_store
 
@@ -46,7 +47,8 @@ def add_commands(command: AddCommand) -> None:
 
 def _start(settings: StoreSettings, options: argparse.Namespace) -> int:
     clock = SystemClock()
-    repository = Repository(open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False), clock)
+    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
+    repository = open_repository(store, clock, settings.root_metadata)
     cohort = Cohort(tuple(options.site), tuple(options.hardware))
     plan = Plan(options.release, options.percent, cohort, options.challenger, options.note)
     database = open_database(settings)
@@ -77,12 +79,19 @@ def _status(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     _told(database, options.channel)
     rows = [
         (node.name, " ".join(node.sites), voice, node.report and node.report.release_id,
-         node.report and node.report.cases, node.report and node.report.engine and node.report.engine.flavour,
-         node.report and node.report.engine and node.report.engine.fallback)
+         node.report and node.report.cases, *_engine(node.report.engine if node.report else None))
         for node, voice in list_fleet(database, SystemClock())
     ]  # fmt: skip
-    print_table(("node", "sites", "voice", "release", "cases", "engine", "fallback"), rows)
+    print_table(("node", "sites", "voice", "release", "cases", "engine", "golden photos", "fallback"), rows)
     return 0
+
+
+def _engine(said: EngineWord | None) -> tuple[str | None, str | None, str | None]:
+    """What answered a node's golden photos, what it said to them, and why it is not the engine that was meant."""
+    if said is None:
+        return None, None, None
+    answered = " ".join(f"{probability:.3f}" for probability in said.golden)
+    return said.flavour, f"{answered} (off by {said.max_difference:.2g})", said.fallback
 
 
 def _history(settings: DatabaseSettings, options: argparse.Namespace) -> int:

@@ -7,11 +7,16 @@ from sqlalchemy import Connection, Row, select
 from backend.db.tables import photos, predictions
 from backend.services.records import not_found, standing_results
 from backend.services.standing_consents import ConsentWithdrawn, check_care
+from backend.services.taken_back import reasons_against
 from pallor.errors import Refused
 
 
 class ValueNotIn(Refused):
     """A laboratory sees nothing of a score before the case has a haemoglobin: it would look at the blood with it."""
+
+
+class AnswerTakenBack(Refused):
+    """People have taken back the release that gave the answer: it is shown only to whoever asks for it by name."""
 
 
 class NotScored(Refused):
@@ -30,7 +35,7 @@ def answer_to_explain(
 
     Raises:
         NotFound: the case has no such photo.
-        ValueNotIn, ConsentWithdrawn, NotScored
+        ValueNotIn, ConsentWithdrawn, NotScored, AnswerTakenBack
     """
     photo = (photos.c.id == photo_id) & (photos.c.case_id == case_id)
     if connection.execute(select(photos.c.id).where(photo)).first() is None:
@@ -52,6 +57,11 @@ def answer_to_explain(
             "no answer of this release is here for the photo" if release_id else "the photo was not scored yet",
             field="release_id", value=release_id,
             remedy="Ask again later, or leave release_id out for the answer that is shown.",
+        )  # fmt: skip
+    if (blind or release_id is None) and (why := reasons_against(connection).get(answer.release_id)) is not None:
+        raise AnswerTakenBack(
+            f"{answer.release_id} was taken back: {why}", field="release_id", value=answer.release_id,
+            remedy="Nothing of it is shown any more; an administrator can name the release to look at it all the same.",
         )  # fmt: skip
     return answer
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from backend.services.watch_fleet import Progress
 
 _FAILED_SHARE = 0.02
+_ITS_FAULT = ("golden-failure", "crash", "crash-loop")  # not a damaged disk, nor what somebody did by hand
 _LEAST_SCORES, _LEAST_LABELS = 30, 20
 # Beyond 2.5 standard errors, and by so much at least. Simulated, a look after every fifth case: a shift of 0.1 shows
 # within 200 cases in 99 % of rollouts where scores spread by 0.2, in 95 % where they spread by 0.25; of those without
@@ -24,10 +25,11 @@ class Why:
 
 def of_failures(progress: Progress) -> Why | None:
     """One node of the first few is enough; of many nodes, two in a hundred."""
-    if progress.failed and progress.failed >= _FAILED_SHARE * progress.reached:
-        reasons = dict(progress.reasons or {})
+    reasons = {reason: count for reason, count in (progress.reasons or {}).items() if reason in _ITS_FAULT}
+    failed = sum(reasons.values())
+    if failed and failed >= _FAILED_SHARE * progress.reached:
         worst = max(reasons, key=lambda reason: reasons[reason])
-        return Why(worst, f"{progress.failed} of {progress.reached} nodes took it off again: {_told(reasons)}")
+        return Why(worst, f"{failed} of {progress.reached} nodes took it off again: {_told(reasons)}")
     return None
 
 

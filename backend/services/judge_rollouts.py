@@ -15,6 +15,7 @@ from backend.services.channel_words import began_at, newest_of_all, running
 from backend.services.derive_label import is_newest
 from backend.services.halt_rules import Why, of_agreement, of_failures, of_shift
 from backend.services.move_rollout import NothingToGoBackTo, roll_back
+from backend.services.taken_back import reasons_against
 from backend.services.watch_fleet import progress_of
 from pallor.clock import Clock
 from pallor.release.channel import Channel
@@ -41,6 +42,8 @@ def judge_rollouts(database: Database, clock: Clock) -> int:
 def what_speaks_against(tx: Connection, row: Row[Any], now: datetime) -> Why | None:
     """Why a channel's newest word should be taken back, None when nothing speaks against it."""
     channel, since = Channel.from_json(row.content), began_at(tx, row)
+    if (reason := reasons_against(tx).get(channel.release.release_id)) is not None:
+        return Why("taken-back", reason)
     if why := of_failures(progress_of(tx, channel, since, now)):
         return why
     if channel.previous is None:
@@ -50,8 +53,11 @@ def what_speaks_against(tx: Connection, row: Row[Any], now: datetime) -> Why | N
 
 
 def _why(tx: Connection, row: Row[Any], now: datetime) -> Why | None:
-    going_back = row.kind == "rollback" or row.previous_id is None
-    return None if going_back or not (running(row) or _young(row, now)) else what_speaks_against(tx, row, now)
+    against = reasons_against(tx)
+    if row.kind == "rollback" or row.previous_id is None or row.previous_id in against:
+        return None  # there is nothing to go back to: what was taken back, the nodes stop by themselves
+    watched = running(row) or _young(row, now) or row.release_id in against
+    return what_speaks_against(tx, row, now) if watched else None
 
 
 def _young(row: Row[Any], now: datetime) -> bool:

@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Row
 from backend.db.engine import Database
 from backend.services.channel_words import began_at, find_newest, newest_word, running, say
 from backend.services.register_release import check_world, register_release
+from backend.services.taken_back import reasons_against
 from backend.services.watch_fleet import known_nodes, progress_of
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.ids import new_id
-from pallor.release.channel import EVERYBODY, Channel, Cohort, Named, is_channel_name, share_for
+from pallor.release.channel import EVERYBODY, HALT, Channel, Cohort, Named, is_channel_name, share_for
 from pallor.release.repository.contents import candidate_of, manifest_of, policy_of, releases_of
 from pallor.release.repository.ledger import Repository
 from pallor.release.shelf import Release
@@ -87,7 +88,7 @@ def start_rollout(database: Database, clock: Clock, repository: Repository, chan
         there = find_newest(tx, channel)
         previous = None if there is None else _settled(there)
         rollout = new_id()
-        share = share_for(plan.percent, rollout, _names(tx))
+        share = share_for(plan.percent, rollout, _names(tx, plan.cohort))
         said = Channel(
             name=channel, rollout=rollout, kind="start", release=named, previous=previous, share=share,
             cohort=plan.cohort, expires_at=_UNSET, note=plan.note, approved_by=by, challenger=challenger,
@@ -100,19 +101,20 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
     """Let a rollout reach more nodes; the next of ``STEPS``, unless said.
 
     Raises:
-        ChannelUnknown, RolloutEnded, RolloutHalted, StepBackward, NobodyCounts
+        ChannelUnknown, RolloutEnded, RolloutHalted, StepBackward, NobodyCounts, ReleaseNotOffered
     """
     with database.write() as tx:
         there = _running(tx, channel)
         before = Channel.from_json(there.content)
-        if there.kind == "halt" and not note:
+        _check_not_taken_back(tx, before.release)
+        if there.kind == HALT and not note:
             raise RolloutHalted(
                 f"it was halted: {there.reason}", field="note", value=None,
                 remedy="Say in the note why it may go on, or take it back.",
             )  # fmt: skip
         wanted = percent if percent is not None else next((step for step in STEPS if step > there.percent), 100.0)
         _check_percent(wanted)
-        if wanted < there.percent or (wanted == there.percent and there.kind != "halt"):
+        if wanted < there.percent or (wanted == there.percent and there.kind != HALT):
             raise StepBackward(
                 f"it reaches {there.percent:g} % already", field="percent", value=wanted,
                 remedy="Name more than that, or take the rollout back.",
@@ -123,7 +125,7 @@ def advance_rollout(database: Database, clock: Clock, channel: str, percent: flo
                 "no node has answered its golden photos and then 5 cases, or a day long", field="percent", value=wanted,
                 remedy="See what they say of themselves: pallor-backend rollout status.",
             )  # fmt: skip
-        share = share_for(wanted, before.rollout, _names(tx))
+        share = share_for(wanted, before.rollout, _names(tx, before.cohort))
         said = replace(before, kind="advance", share=max(share, before.share), note=note, approved_by=by)
         return say(tx, clock, said, wanted, evidence=progress.to_json(), reason=note or None, by=by)
 
@@ -134,7 +136,7 @@ def halt_rollout(database: Database, clock: Clock, channel: str, reason: str, *,
         there = _running(tx, channel)
         before = Channel.from_json(there.content)
         progress = progress_of(tx, before, began_at(tx, there), clock.now())
-        said = replace(before, kind="halt", reason=reason, approved_by=by)
+        said = replace(before, kind=HALT, reason=reason, approved_by=by)
         return say(tx, clock, said, there.percent, evidence=progress.to_json(), reason=reason, by=by)
 
 
@@ -146,7 +148,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
         evidence: by which a rule has decided it.
 
     Raises:
-        ChannelUnknown, NothingToGoBackTo
+        ChannelUnknown, NothingToGoBackTo, ReleaseNotOffered
     """
     with database.write() as tx:
         there = newest_word(tx, channel)
@@ -156,6 +158,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
                 "there is no release behind it", field="channel", value=channel,
                 remedy="Roll out another release, or have this one taken back: pallor-release yank.",
             )  # fmt: skip
+        _check_not_taken_back(tx, before.previous)
         progress = progress_of(tx, before, began_at(tx, there), clock.now())
         said = replace(
             before, kind="rollback", release=before.previous, share=EVERYBODY, cohort=Cohort(), challenger=None,
@@ -169,24 +172,40 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
 def _offered(database: Database, clock: Clock, repository: Repository, release_id: str, *, by: str) -> Named:
     """A release as it is signed, known here from now on."""
     manifest, digest = manifest_of(repository, release_id)
-    policy, number = policy_of(repository), int(releases_of(repository)[release_id].custom["number"])
-    why = policy.reason_against(release_id)
-    if why is not None or number < policy.floor:
-        raise ReleaseNotOffered(
-            f"it was taken back: {why}" if why else f"it is number {number}, and the floor is {policy.floor}",
-            field="release_id", value=release_id, remedy="Roll out another release.",
-        )  # fmt: skip
+    _check_policy(repository, release_id)
     check_world(repository.world, manifest.world, release_id)
     register_release(database, clock, Release(Path(), manifest, digest), repository.world, by=by)
     return Named(release_id, digest)
 
 
 def _challenger(repository: Repository, release_id: str) -> Named:
-    return Named(release_id, candidate_of(repository, release_id))
+    digest = candidate_of(repository, release_id)
+    _check_policy(repository, release_id)
+    return Named(release_id, digest)
 
 
-def _names(tx: Connection) -> list[str]:
-    return [node.name for node in known_nodes(tx)]
+def _check_policy(repository: Repository, release_id: str) -> None:
+    """Raise ``ReleaseNotOffered`` for what people have taken back, or what lies below the floor."""
+    policy, release = policy_of(repository), releases_of(repository).get(release_id)
+    if (why := policy.reason_against(release_id)) is not None:
+        raise _not_offered(release_id, f"it was taken back: {why}")
+    if release is not None and (number := int(release.custom["number"])) < policy.floor:
+        raise _not_offered(release_id, f"it is number {number}, and the floor is {policy.floor}")
+
+
+def _check_not_taken_back(tx: Connection, named: Named) -> None:
+    """Raise ``ReleaseNotOffered`` for what was taken back after its rollout had begun."""
+    if (why := reasons_against(tx).get(named.release_id)) is not None:
+        raise _not_offered(named.release_id, f"it was taken back: {why}")
+
+
+def _not_offered(release_id: str, why: str) -> ReleaseNotOffered:
+    return ReleaseNotOffered(why, field="release_id", value=release_id, remedy="Roll out another release.")
+
+
+def _names(tx: Connection, cohort: Cohort) -> list[str]:
+    """The known nodes of a cohort: a share of all nodes could leave out every one of them."""
+    return [node.name for node in known_nodes(tx) if node.belongs_to(cohort)]
 
 
 def _settled(there: Row[Any]) -> Named:

@@ -26,8 +26,10 @@ from backend.services.derive_label import is_newest
 from backend.services.record_follow_up import is_newest_follow_up
 from backend.services.records import case_of, case_row, not_found, standing_results
 from backend.services.same_photo import same_photo_cases
+from backend.services.signed_clearances import Cleared
 from backend.services.specimens_to_collect import specimens_to_collect
 from backend.services.standing_consents import Standing, standing_consents
+from backend.services.taken_back import reasons_against
 from pallor.advice import Advice, advise
 from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
 from pallor.consent import Purpose
@@ -36,6 +38,7 @@ from pallor.label import label_of
 from pallor.photo import PhotoRole
 from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
+from pallor.release.policy import Clearance
 from pallor.reported import Rejection
 
 
@@ -59,10 +62,10 @@ class CaseView:
     recollect: tuple[Rejection, datetime] | None
 
 
-def show_case(database: Database, case_id: str) -> CaseView:
+def show_case(database: Database, case_id: str, cleared: Cleared) -> CaseView:
     """One case; raises ``NotFound``."""
     with database.read() as connection:
-        return _views(connection, [case_row(connection, case_id)])[0]
+        return _views(connection, [case_row(connection, case_id)], cleared)[0]
 
 
 def show_receipt(database: Database, case_id: str) -> Row[Any]:
@@ -72,8 +75,9 @@ def show_receipt(database: Database, case_id: str) -> Row[Any]:
 
 
 def list_cases(
-    database: Database, limit: int, after: tuple[datetime, str] | None, *, within: frozenset[str] | None
-) -> list[CaseView]:
+    database: Database, limit: int, after: tuple[datetime, str] | None, cleared: Cleared, *,
+    within: frozenset[str] | None,
+) -> list[CaseView]:  # fmt: skip
     """Cases of some sites (None: of all), newest first, from the one after ``after`` (its arrival and id) on."""
     query = select(cases).order_by(cases.c.received_at.desc(), cases.c.id.desc()).limit(limit)
     if within is not None:
@@ -81,7 +85,7 @@ def list_cases(
     if after is not None:
         query = query.where(tuple_(cases.c.received_at, cases.c.id) < tuple_(*_bound(cases, "received_at", after)))
     with database.read() as connection:
-        return _views(connection, list(connection.execute(query)))
+        return _views(connection, list(connection.execute(query)), cleared)
 
 
 def list_labels(database: Database, limit: int, after: tuple[datetime, str] | None) -> list[Row[Any]]:
@@ -157,7 +161,7 @@ def _bound(table: Any, column: str, after: tuple[Any, str]) -> tuple[Any, Any]:
     return literal(after[0], table.c[column].type), literal(after[1], table.c.id.type)
 
 
-def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
+def _views(connection: Connection, rows: list[Row[Any]], cleared: Cleared) -> list[CaseView]:
     """The views of some cases, in a handful of queries whatever their number."""
     ids = [row.id for row in rows]
     photos_of: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -179,15 +183,12 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
     to_collect = specimens_to_collect(connection, ids)
     results, alarming, followed = _results(connection, ids), alerts_of(connection, ids), _follow_ups(connection, ids)
     practising = set(connection.execute(select(sites.c.code).where(sites.c.practice)).scalars())
-    manifests: dict[str, Manifest | None] = {}
+    known = _known_releases(connection, {answer.release_id for answer in answers.values()}, cleared)
+    against = reasons_against(connection)
     views = []
     for row in rows:
         case, prediction = case_of(row), answers.get(row.id)
-        if prediction is not None and prediction.release_id not in manifests:
-            found = connection.execute(
-                select(releases.c.manifest).where(releases.c.release_id == prediction.release_id)
-            ).scalar()
-            manifests[prediction.release_id] = None if found is None else Manifest.from_json(found)
+        manifest, clearance = known.get(prediction.release_id, (None, None)) if prediction else (None, None)
         states = [photo.state for photo in photos_of[row.id]]
         refused, waiting = states.count("refused"), states.count("waiting") + states.count("uploading")
         if refused >= MAX_REFUSED_PHOTOS:
@@ -206,13 +207,14 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
                 advice=advise(
                     case,
                     prediction,
-                    manifests[prediction.release_id] if prediction else None,
-                    None,  # clearances are signed; until there are any, no release is cleared
+                    manifest,
+                    clearance,
                     label=lowest.get(row.id),
                     results_disagree=row.id in disagreeing,
                     consent_to_care=said[row.id][Purpose.CARE].given,
                     refused_photos=refused,
                     waiting_photos=waiting,
+                    taken_back=prediction is not None and prediction.release_id in against,
                 ),
                 photos=[(photo, same_photo[photo.id]) for photo in photos_of[row.id]],
                 label=newest_label.get(row.id),
@@ -226,6 +228,17 @@ def _views(connection: Connection, rows: list[Row[Any]]) -> list[CaseView]:
             )
         )
     return views
+
+
+def _known_releases(
+    connection: Connection, release_ids: set[str], cleared: Cleared
+) -> dict[str, tuple[Manifest, Clearance | None]]:
+    """The manifests on record of some releases, and for whom each is cleared."""
+    query = select(releases).where(releases.c.release_id.in_(release_ids))
+    return {
+        row.release_id: (Manifest.from_json(row.manifest), cleared.of(row.release_id, row.digest))
+        for row in connection.execute(query)
+    }
 
 
 def _shown_answers(connection: Connection, case_ids: list[str]) -> dict[str, Prediction]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,10 @@ from pallor.release.channel import Channel
 from pallor.release.repository.contents import set_channel
 from pallor.release.repository.keys import open_key
 from pallor.release.repository.ledger import Repository
-from pallor.release.repository.roles import CHANNELS, SNAPSHOT, TIMESTAMP
+from pallor.release.repository.roles import CHANNELS, LIFETIME, RESIGN_AFTER, SNAPSHOT, TIMESTAMP
 from pallor.release.repository.stamp import stamp
 
 log = logging.getLogger(__name__)
-
-_GOOD_FOR = timedelta(days=60)  # and signed anew after half of that
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,11 @@ def sign_channels(database: Database, clock: Clock, signing: Signing) -> int:
     """
     now = clock.now()
     with database.read() as connection:
-        due = [row for row in newest_of_all(connection) if row.signed_at is None or now - row.signed_at > _GOOD_FOR / 2]
+        due = [
+            row
+            for row in newest_of_all(connection)
+            if row.signed_at is None or now - row.signed_at > RESIGN_AFTER[CHANNELS]
+        ]
     for row in due:
         set_channel(signing.repository, _dated(row, clock), signing.keys[CHANNELS])
         with database.write() as tx:
@@ -83,4 +84,4 @@ def sign_newest(signing: Signing) -> None:
 
 def _dated(row: Row[Any], clock: Clock) -> Channel:
     said = Channel.from_json(row.content)
-    return replace(said, expires_at=clock.now().replace(microsecond=0) + _GOOD_FOR)
+    return replace(said, expires_at=clock.now().replace(microsecond=0) + LIFETIME[CHANNELS])

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from backend.access.roles import DeviceKind, DeviceState
 from backend.db.tables import device_sites, devices, node_releases, node_reports
 from pallor.node_report import NodeReport
-from pallor.release.channel import Channel, bucket_of
+from pallor.release.channel import Channel, Cohort, bucket_of
 
 STALE_AFTER, LOST_AFTER = timedelta(hours=24), timedelta(days=7)
 
@@ -33,8 +33,11 @@ class KnownNode:
 
     def reached_by(self, channel: Channel) -> bool:
         """True when a channel means this node."""
-        hardware = self.report.hardware if self.report else ()
-        return bucket_of(channel.rollout, self.name) < channel.share and channel.cohort.holds(self.sites, hardware)
+        return bucket_of(channel.rollout, self.name) < channel.share and self.belongs_to(channel.cohort)
+
+    def belongs_to(self, cohort: Cohort) -> bool:
+        """True when its sites and its hardware, as far as it has told, are those of a cohort."""
+        return cohort.holds(self.sites, self.report.hardware if self.report else ())
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class ReportIn(Wire):
     """What a node says of itself; `pallor.node_report` says what is signed."""
 
     device: Plain = Field(max_length=32)
-    sequence: Annotated[int, Field(strict=True, ge=1)]
+    sequence: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
     sent_at: Moment
     world: Literal["real", "synthetic"]
     release_id: _ReleaseId | None

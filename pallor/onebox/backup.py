@@ -4,6 +4,7 @@ backup.json           what this is, from when, and how much is in it; the first
 pallor.db             the database, as it was at one moment
 store/...             photos and label records
 shelf/releases/...    releases; which one serves stands in backup.json, so that no link is needed
+keys/...              development keys that were made on this machine
 console-token         on a machine that keeps one
 digests.json          size and digest of all the others; the last, so that a file that was cut has none
 
@@ -36,8 +37,8 @@ from pallor.store import open_store
 from pallor.store.port import KeyRefused, ObjectMissing, checked_key
 
 FORMAT = 1
-FACTS, DATABASE, STORE, RELEASES, TOKEN, DIGESTS = (
-    "backup.json", "pallor.db", "store/", "shelf/releases/", "console-token", "digests.json",
+FACTS, DATABASE, STORE, RELEASES, KEYS, TOKEN, DIGESTS = (
+    "backup.json", "pallor.db", "store/", "shelf/releases/", "keys/", "console-token", "digests.json",
 )  # fmt: skip
 _TAR = "tar"
 _UNFINISHED = frozenset({DATABASE, f"{DATABASE}-journal", _TAR})  # what a backup that was killed leaves in its .part
@@ -167,7 +168,7 @@ def create(path: Path) -> BinaryIO:
 
 def is_member(name: str) -> bool:
     """Whether a backup may hold a file of this name; none of them leads out of the data folder."""
-    top = next((top for top in (STORE, RELEASES) if name.startswith(top)), None)
+    top = next((top for top in (STORE, RELEASES, KEYS) if name.startswith(top)), None)
     return name in (FACTS, DATABASE, TOKEN, DIGESTS) if top is None else _is_key(name.removeprefix(top))
 
 
@@ -213,8 +214,7 @@ def _write(tar_file: Path, backup: Backup, copy: Path, data: DataFolder, progres
     # An object is stored before the row that names it: whatever the database's copy names is in the store by now.
     store = open_store(data.store_url, make=False)
     keys = [key for key in store.keys() if _is_key(key)]  # noqa: SIM118  # it is no dict
-    releases = data.shelf / "releases"
-    shelved = sorted(path.relative_to(releases).as_posix() for path in releases.rglob("*") if path.is_file())
+    folders = {RELEASES: data.shelf / "releases", KEYS: data.keys}
     with create(tar_file) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
 
         def add(name: str, file: io.BytesIO | io.BufferedReader) -> None:
@@ -232,9 +232,11 @@ def _write(tar_file: Path, backup: Backup, copy: Path, data: DataFolder, progres
             with suppress(ObjectMissing):  # erased since it was listed
                 add(STORE + key, io.BytesIO(store.get(key)))
             progress(done, len(keys))
-        for path in filter(_is_key, shelved):  # without releases that are half put, or were put aside
-            with suppress(FileNotFoundError), (releases / path).open("rb") as file:
-                add(RELEASES + path, file)
+        for top, folder in folders.items():
+            held = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+            for path in filter(_is_key, held):  # without releases that are half put, or were put aside
+                with suppress(FileNotFoundError), (folder / path).open("rb") as file:
+                    add(top + path, file)
         with suppress(FileNotFoundError):
             add(TOKEN, io.BytesIO(data.token_file.read_bytes()))
         add(DIGESTS, io.BytesIO(canonical_json(digests)))

@@ -2,23 +2,27 @@
 
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from pallor.clock import SystemClock
 from pallor.errors import Refused
 from pallor.ids import new_id
 from pallor.onebox.broker import Broker, Settings, free_port, prepare_broker
+from pallor.onebox.client import Client, RequestRefused
 from pallor.onebox.commands import CommandFailed, find_command, run_command
 from pallor.onebox.folder import DataFolder, claimed
 from pallor.onebox.keeper import Keeper, Part, Tell
+from pallor.onebox.signing import OwnKeys, own_keys
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf, ShelfEmpty
 from pallor.settings import load
 
 FIRST_ADMIN = "admin"
+_CHANNEL = "main"  # which nodes follow unless they are told otherwise
 _SERVERS = {
     "worker": ("pallor-worker", "serve"),
     "consume": ("pallor-backend", "consume"),
@@ -82,10 +86,11 @@ def running(
     address = f"127.0.0.1:{_checked_port(port)}"
     with claimed(data) as folder:
         broker = prepare_broker(folder.run, load(Settings, environ).valkey_server)
-        environ = _environment(environ, folder, world, address, broker)
-        folder.save_environment(environ)
-        _fill(Shelf(folder.shelf))
-        with _kept(_parts(folder, broker), environ, tell) as keeper:
+        signing = own_keys(folder, world, SystemClock(), environ)
+        environ = _environment(environ, folder, world, address, broker, signing)
+        folder.save_environment(environ, passphrase=None if signing is None else signing.passphrase)
+        first = _fill(Shelf(folder.shelf))
+        with _kept(_parts(folder, broker, signing), environ, tell) as keeper:
             tell("starting Valkey and a worker, preparing the database")
             keeper.start("valkey")
             keeper.wait_for("valkey", broker.answers, "Valkey", _START_SECONDS)
@@ -95,6 +100,8 @@ def running(
             keeper.start()
             token, first_password = _let_in(folder, environ, stays)
             _wait_until_ready(keeper, f"http://{address}", token)
+            if signing is not None:
+                _roll_out(f"http://{address}", token, first)
             keeper.keep()
             yield Box(folder, world, f"http://{address}", broker.where, token, first_password, keeper, environ)
 
@@ -115,7 +122,7 @@ def _checked_port(port: int | None) -> int:
 
 
 def _environment(
-    environ: Mapping[str, str], folder: DataFolder, world: str, address: str, broker: Broker
+    environ: Mapping[str, str], folder: DataFolder, world: str, address: str, broker: Broker, signing: OwnKeys | None
 ) -> dict[str, str]:
     usual = {"PALLOR_SWEEP_SECONDS": "1"}  # nobody else waits for this database
     decided = {
@@ -126,23 +133,46 @@ def _environment(
         "PALLOR_WORLD": world,
         "PALLOR_BIND": address,
     }
-    return {**usual, **environ, **decided}
+    trusted = {} if signing is None else {"PALLOR_ROOT_METADATA": str(signing.root_file)}
+    return {**usual, **environ, **decided, **trusted}
 
 
-def _fill(shelf: Shelf) -> None:
-    """Put the release that comes with Pallor on the shelf, and let it serve unless another one does."""
+def _to_sign(signing: OwnKeys | None) -> dict[str, str]:
+    """What the sweeper signs with; the web server is told nothing of it."""
+    if signing is None:
+        return {}
+    return {"PALLOR_KEYS": str(signing.server), "PALLOR_KEY_PASSPHRASE": signing.passphrase}
+
+
+def _fill(shelf: Shelf) -> str:
+    """Put the release that comes with Pallor on the shelf, and let it serve unless another one does; its id."""
     release = shelf.put(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
     try:
         shelf.current_id()
     except ShelfEmpty:
         shelf.activate(release.release_id)
+    return release.release_id
 
 
-def _parts(folder: DataFolder, broker: Broker) -> list[Part]:
+def _roll_out(url: str, token: str, release_id: str) -> None:
+    """Let nodes that are pointed at this machine have its first release, unless something was rolled out already."""
+    with Client(url, token) as admin:
+        try:
+            admin.get(f"/rollouts/{_CHANNEL}")
+        except RequestRefused as error:
+            if error.problem != "channel-unknown":
+                raise
+            said = {"release_id": release_id, "percent": 100, "note": "the release that comes with Pallor"}
+            with suppress(RequestRefused):  # people have taken it back, perhaps: then they name another
+                admin.post(f"/rollouts/{_CHANNEL}/start", said)
+
+
+def _parts(folder: DataFolder, broker: Broker, signing: OwnKeys | None) -> list[Part]:
     commands = {"valkey": broker.command} | {
         name: (find_command(command), verb) for name, (command, verb) in _SERVERS.items()
     }
-    return [Part(name, command, folder.logs / f"{name}.log") for name, command in commands.items()]
+    alone = {"sweep": _to_sign(signing)}
+    return [Part(name, command, folder.logs / f"{name}.log", alone.get(name, {})) for name, command in commands.items()]
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 <root>/pallor.db      cases, photos' facts, answers, labels (SQLite, WAL)
 <root>/store/         photos and label records (the object store)
 <root>/shelf/         releases, and which one serves
+<root>/keys/          development keys that were made here, unless people hold others (pallor/onebox/signing.py)
 <root>/logs/          one file a part, JSON lines but for Valkey's own
 <root>/run/           socket and configuration of Valkey, the lock
 <root>/console-token  a bearer token of the administrator's, for the owner alone
@@ -55,6 +56,10 @@ class DataFolder:
         return self.root / "shelf"
 
     @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -74,8 +79,14 @@ class DataFolder:
     def environment_file(self) -> Path:
         return self.root / "environment"
 
-    def save_environment(self, environ: Mapping[str, str]) -> None:
-        """Keep Pallor's settings where a person's shell can read them, to run the parts' own commands."""
+    def save_environment(self, environ: Mapping[str, str], *, passphrase: str | None) -> None:
+        """Keep Pallor's settings where a person's shell can read them, to run the parts' own commands.
+
+        Args:
+            passphrase: what opens the keys that were made here.
+        """
+        if passphrase is not None:
+            environ = {**environ, "PALLOR_KEY_PASSPHRASE": passphrase}
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environ.items())]
         self.environment_file.touch(mode=0o600)
         commands = f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n'

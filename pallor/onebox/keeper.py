@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pallor.errors import Unavailable
@@ -36,11 +36,12 @@ class PartTooSlow(Unavailable):
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the machine: its name, its command line, where its output goes."""
+    """One process of the machine: its name, its command line, where its output goes, what it alone is told."""
 
     name: str
     command: Sequence[str]
     log: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Keeper:
@@ -162,7 +163,8 @@ class _Kept:
             with self.part.log.open("ab") as log:
                 self._log_begins = log.tell()
                 self.process = subprocess.Popen(
-                    self.part.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ,
+                    self.part.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env={**environ, **self.part.environ},
                     start_new_session=True,  # the terminal's Ctrl-C reaches us alone; we end the parts in their order
                 )  # fmt: skip
         except OSError as error:

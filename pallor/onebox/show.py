@@ -43,6 +43,7 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         ("world", f"{box.world}, release {box.shelf.current_id()}"),
         ("data", f"{box.folder.root} (database, photos, labels, releases)"),
         ("logs", f"{box.folder.logs}"),
+        *([("keys", _keys(box))] if box.folder.keys.exists() else []),
         ("Valkey", box.broker),
         ("commands", f". {box.folder.environment_file} && pallor-backend --help"),
         *((f"token {role}", token) for role, token in (tokens or {}).items()),
@@ -50,6 +51,10 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         *([("administrator", first)] if box.first_password else []),
     ):
         console.print(f"  {name:<14}{where}", soft_wrap=True)
+
+
+def _keys(box: Box) -> str:
+    return f"{box.folder.keys} (development keys, made here: good for trying out; see docs/key-ceremony.md)"
 
 
 def tell_backup(console: Console, backup: Backup, file: Path) -> None:

@@ -13,6 +13,7 @@ from securesystemslib.signer import Signer
 from pallor.clock import SystemClock, utc_text
 from pallor.digest import sha256_of_file
 from pallor.errors import PallorError
+from pallor.release.manifest import IntendedUse
 from pallor.release.policy import Clearance
 from pallor.release.repository import ceremony, contents
 from pallor.release.repository.keys import kms_key, new_key, open_key, read_public
@@ -35,6 +36,9 @@ Sign what nodes may run, and say who may sign it. docs/key-ceremony.md walks thr
   pallor-release yank RELEASE --reason WHY    take a release back for good;  floor N: nothing older than number N
   pallor-release clear RELEASE DRAFTS ...     for what a release may be used; two people sign it
 """
+
+
+_HEARD = "Nodes hear of it once the server has signed what is newest, within a minute, and they have looked."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +113,7 @@ def _sign(options: argparse.Namespace) -> None:
 def _put(options: argparse.Namespace) -> None:
     drafts = ceremony.read(options.drafts)
     _repository().publish(*drafts.values())
-    print(f"published: {', '.join(drafts)}. Nodes see it once the backend has signed what is newest.")
+    print(f"published: {', '.join(drafts)}. {_HEARD}")
 
 
 def _show(_options: argparse.Namespace) -> None:
@@ -149,18 +153,20 @@ def _publish(options: argparse.Namespace) -> None:
 
 def _yank(options: argparse.Namespace) -> None:
     contents.set_policy(_repository(), _signer(options), yank={options.release: options.reason})
-    print(f"{options.release} is taken back for good")
+    print(f"{options.release} is taken back for good. {_HEARD}")
 
 
 def _floor(options: argparse.Namespace) -> None:
     policy = contents.set_policy(_repository(), _signer(options), floor=options.number)
-    print(f"nothing below number {policy.floor} runs any more, once a node has seen this")
+    print(f"Nothing below number {policy.floor} runs any more. {_HEARD}")
 
 
 def _clear(options: argparse.Namespace) -> None:
     repository = _repository()
     _, digest = contents.manifest_of(repository, options.release)
-    clearance = Clearance(options.release, digest, options.scope, sha256_of_file(options.evidence))
+    scope = IntendedUse(options.months[0], options.months[1], options.pregnant)
+    evidence = sha256_of_file(options.evidence)
+    clearance = Clearance(options.release, digest, scope, options.anaemic_in_100, options.note, evidence)
     _save({CLEARANCES: contents.draft_clearance(repository, clearance)}, options.drafts)
 
 
@@ -242,12 +248,25 @@ def _parser() -> argparse.ArgumentParser:
     clear = command("clear", _clear, "draft for what a release may be used")
     clear.add_argument("release", help="its id")
     clear.add_argument("drafts", type=Path, help="a folder for what is to be signed")
-    clear.add_argument("--scope", required=True, help="for whom and what, in words")
+    clear.add_argument("--months", type=_months, required=True, help="of age, from and to, such as 6-59")
+    clear.add_argument("--pregnant", action="store_true", help="also those who are, or may be, pregnant")
+    clear.add_argument(
+        "--anaemic-in-100", type=int, required=True, metavar="N",
+        help="of 100 people with a negative screen so many are anaemic: the upper bound of the prospective record",
+    )  # fmt: skip
+    clear.add_argument("--note", required=True, help="where and for what, in words")
     clear.add_argument("--evidence", type=Path, required=True, help="the report that says so; its digest is signed")
     online = command("stamp", _stamp, "sign what is newest; the backend does it by itself")
     online.add_argument("--snapshot", type=Path, required=True, help="the snapshot's .key file")
     online.add_argument("--timestamp", type=Path, required=True, help="the timestamp's .key file")
     return parser
+
+
+def _months(raw: str) -> tuple[int, int]:
+    begin, _, end = raw.partition("-")
+    if not (begin.isdigit() and end.isdigit() and int(begin) < int(end)):
+        raise argparse.ArgumentTypeError("months of age, such as 6-59")
+    return int(begin), int(end)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pallor.release.manifest import is_release_id
 
 FORMAT = 1
 EVERYBODY = 2**32
+HALT = "halt"  # the kind of word by which nobody takes the release who has not yet
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 
 

@@ -63,6 +63,11 @@ class IntendedUse:
     max_age_months: int
     pregnant: bool
 
+    def holds(self, other: "IntendedUse") -> bool:
+        """True when everybody whom ``other`` is meant for is meant here, too."""
+        ages = self.min_age_months <= other.min_age_months and other.max_age_months <= self.max_age_months
+        return ages and (self.pregnant or not other.pregnant)
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -166,7 +171,7 @@ class Manifest:
             **{
                 **fields,
                 "created_at": parse_utc(fields["created_at"]),
-                "intended_use": IntendedUse(**fields["intended_use"]),
+                "intended_use": read_use(fields["intended_use"]),
                 "golden": golden,
                 "files": files,
                 "figures": tuple(Figure(**f) for f in fields["figures"]),
@@ -179,6 +184,14 @@ def is_release_id(text: str) -> bool:
     return bool(_RELEASE_ID.fullmatch(text))
 
 
+def read_use(data: Mapping[str, Any]) -> IntendedUse:
+    """For whom something is meant; raises ``ValueError``, ``KeyError`` or ``TypeError``."""
+    use = IntendedUse(**data)
+    if not (type(use.min_age_months) is type(use.max_age_months) is int and type(use.pregnant) is bool):
+        raise ValueError(f"intended_use {use!r}")
+    return use
+
+
 def _check_numbers(fields: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for a number that would let a release say or pass anything (NaN compares false to all)."""
     for name in ("threshold", "refer_low", "refer_high"):
@@ -187,6 +200,3 @@ def _check_numbers(fields: Mapping[str, Any]) -> None:
     for precision, most in fields["tolerance"].items():
         if not 0 < most <= LARGEST_TOLERANCE:
             raise ValueError(f"tolerance {precision} {most!r} is not between 0 and {LARGEST_TOLERANCE}")
-    use = fields["intended_use"]
-    if not (type(use["min_age_months"]) is type(use["max_age_months"]) is int and type(use["pregnant"]) is bool):
-        raise ValueError(f"intended_use {use!r}")

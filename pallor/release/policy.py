@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from pallor.digest import hex_of
 from pallor.errors import Untrusted
-from pallor.release.manifest import is_release_id
+from pallor.release.manifest import IntendedUse, is_release_id, read_use
 
 FORMAT = 1
+_HUNDRED = 100
 
 
 class PolicyUnreadable(Untrusted):
@@ -48,11 +49,20 @@ class Policy:
 
 @dataclass(frozen=True)
 class Clearance:
-    """What a release may be used for, signed by two people. ``manifest``, ``evidence``: digests."""
+    """For whom a release may advise, signed by two people.
+
+    Attributes:
+        manifest, evidence: digests of what was cleared, and of the report that says why.
+        scope: for whom. note: the same in words, with what else matters.
+        negatives_anaemic_in_100: upper bound, from the prospective record, of how many in 100 people with a negative
+            screen are anaemic.
+    """
 
     release_id: str
     manifest: str
-    scope: str
+    scope: IntendedUse
+    negatives_anaemic_in_100: int
+    note: str
     evidence: str
 
     def to_json(self) -> dict[str, Any]:
@@ -63,10 +73,13 @@ class Clearance:
         """Read a clearance back; raises ``PolicyUnreadable``."""
         try:
             fields = dict(data)
-            if fields.pop("format") != FORMAT or not is_release_id(fields["release_id"]) or not fields["scope"]:
+            if fields.pop("format") != FORMAT or not is_release_id(fields["release_id"]) or not fields["note"]:
                 raise ValueError("of another format, of no release or for nothing")
             hex_of(fields["manifest"])
             hex_of(fields["evidence"])
-            return cls(**fields)
+            most = fields["negatives_anaemic_in_100"]
+            if type(most) is not int or not 0 < most <= _HUNDRED:  # nobody finds that none is
+                raise ValueError(f"anaemic in 100: {most!r}")
+            return cls(**{**fields, "scope": read_use(fields["scope"])})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PolicyUnreadable(f"not a clearance of format {FORMAT}: {error!r}") from error

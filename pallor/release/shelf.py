@@ -26,6 +26,10 @@ class ShelfEmpty(Unavailable):
     """No release is active on this shelf."""
 
 
+class ShelfCleared(ShelfEmpty):
+    """The shelf is there, and nothing on it may serve: what served was taken back, with nothing behind it."""
+
+
 class ReleaseChanged(Untrusted):
     """A file of the release is missing, was added, or is not what its manifest says."""
 
@@ -129,10 +133,12 @@ class Shelf:
             return None
 
     def current_id(self) -> str:
-        """The active release's id, at the cost of one readlink; raises ``ShelfEmpty``."""
-        if (found := self.named(CURRENT)) is None:
-            raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it")
-        return found
+        """The active release's id, at the cost of one readlink; raises ``ShelfEmpty``, and ``ShelfCleared``."""
+        if (found := self.named(CURRENT)) is not None:
+            return found
+        if (self.root / "releases").is_dir() and not os.path.lexists(self.root / CURRENT):
+            raise ShelfCleared(f"no release may serve from {self.root}")
+        raise ShelfEmpty(f"no release is active in {self.root}; put one there and activate it")  # or it is unmounted
 
     def current(self) -> Release:
         """The active release, every file checked; raises ``ShelfEmpty`` or ``Untrusted``."""

@@ -91,9 +91,10 @@ def test_of_two_photos_the_one_that_looks_more_anaemic_counts(api):
         api.put_photo(case_id, a_good_png(seed=seed), photo_id)
         _answer(api, photo_id, probability=probability)
     from backend.services.read_records import show_case
+    from tests.support.api import INVESTIGATIONAL
 
     assert max(p["probability"] for p in api.get("/predictions")["items"]) == 0.9
-    assert show_case(api.parts.database, case_id).answer.probability == 0.9
+    assert show_case(api.parts.database, case_id, INVESTIGATIONAL).answer.probability == 0.9
 
 
 def test_a_haemoglobin_confirms_the_case_and_becomes_a_label(api, scored):

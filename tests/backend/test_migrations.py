@@ -32,6 +32,7 @@ from backend.services.register_snapshot import list_snapshots
 from backend.services.set_world import WorldFixed, set_world
 from pallor.consent import Purpose
 from pallor.ids import new_id
+from tests.support.api import INVESTIGATIONAL
 from tests.support.builders import NOON, a_prediction
 from tests.support.clock import HandClock
 
@@ -207,7 +208,7 @@ def test_its_consents_are_on_record_with_the_day_of_the_visit(first_version):
 def test_its_cases_are_read_amended_and_labelled_as_any_other(first_version):
     migrate(first_version)
     clock = HandClock()
-    views = {case_id: show_case(first_version, case_id) for case_id in (YES, NO, CHANGED)}
+    views = {case_id: show_case(first_version, case_id, INVESTIGATIONAL) for case_id in (YES, NO, CHANGED)}
     assert {i: view.consents[Purpose.TRAINING].given for i, view in views.items()} == {
         YES: True,
         NO: False,
@@ -217,7 +218,7 @@ def test_its_cases_are_read_amended_and_labelled_as_any_other(first_version):
     with first_version.write() as tx:
         derive_label(tx, clock, YES, "who-2024", by="x")
         note_change(tx, clock, "case", YES, YES)
-    assert show_case(first_version, YES).label.record["withheld"] == ["no-usable-photo"]
+    assert show_case(first_version, YES, INVESTIGATIONAL).label.record["withheld"] == ["no-usable-photo"]
 
 
 def test_its_feed_never_gives_a_number_twice(first_version):

@@ -19,6 +19,8 @@ from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.shelf import Release
 from tests.support.api import let_in
 from tests.support.builders import a_report
+from tests.support.fleet import a_running_rollout
+from tests.support.repository import a_repository
 from tests.support.web import web_server
 
 EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "8")
@@ -62,7 +64,7 @@ def test_no_fault_of_ours_and_no_broken_promise_for_generated_requests(server, r
 
 @pytest.fixture(scope="module")
 def server(migrated_sqlite, tmp_path_factory):
-    """gunicorn with a worker's report on record; its address and a token of each role."""
+    """gunicorn with a worker's report and a running rollout on record; its address and a token of each role."""
     folder = tmp_path_factory.mktemp("server")
     (folder / "pallor.db").write_bytes(migrated_sqlite.read_bytes())
     url = f"sqlite:///{folder}/pallor.db"
@@ -71,7 +73,9 @@ def server(migrated_sqlite, tmp_path_factory):
     release = Release.open(bootstrap_folder())
     register_release(database, clock, release, "real")
     report_worker(database, clock, a_report(release.release_id))
+    a_running_rollout(database, clock, "main")
     with web_server(folder, PALLOR_READY_SECONDS="3600") as address:
+        a_repository(folder / "store", clock).release("eye-1", folder / "eye-1")
         yield address, tokens
 
 

@@ -63,11 +63,11 @@ def test_what_was_decided_is_signed_and_a_node_can_read_it(api, signed, fleet):
     assert api.get(FIRST)["word"]["signed_at"] is not None
     said = channel_of(signed)
     assert (said.release.release_id, said.share, said.approved_by) == ("eye-1", 2**32, "test-admin")
-    assert said.expires_at - api.clock.now() > timedelta(days=59)
+    assert said.expires_at - api.clock.now() > timedelta(days=89)
     assert move_rollouts(api.parts.database, api.clock, signing).signed == 0
-    api.clock.move(days=31)
+    api.clock.move(days=46)
     assert move_rollouts(api.parts.database, api.clock, signing).signed == 1
-    assert channel_of(signed).expires_at - api.clock.now() > timedelta(days=59)
+    assert channel_of(signed).expires_at - api.clock.now() > timedelta(days=89)
 
 
 def test_the_servers_keys_are_found_by_what_is_signed_of_them(api, signed, tmp_path):
@@ -150,6 +150,14 @@ def test_a_cohort_is_of_its_sites(api, signed, fleet):
     assert answer["progress"]["reached"] == 0
     a_fleet(api.parts.database, api.clock, 2, "school")
     assert api.get(FIRST)["progress"]["reached"] == 2
+
+
+def test_a_step_reaches_at_least_one_node_of_its_cohort(api, signed, fleet):
+    a_fleet(api.parts.database, api.clock, 2, "school")
+    for number in range(6):  # by a share of all fourteen, chance would leave both out
+        answer = api.call("POST", f"/rollouts/channel-{number}/start", "admin",
+                          json={"release_id": "eye-1", "sites": ["school"]})  # fmt: skip
+        assert answer.json["progress"]["reached"] == 1
 
 
 def test_a_node_counts_after_five_cases_or_a_day_and_a_silent_one_is_stale_then_lost(api, signed, fleet):
@@ -253,6 +261,11 @@ def test_the_rules_are_quiet_where_nothing_speaks():
     assert of_agreement([0.9] * 19, [0.1] * 100) is None
     assert of_failures(Progress(known=5000, reached=5000, failed=99, reasons={"crash": 99})) is None
     assert of_failures(Progress(known=5000, reached=5000, failed=100, reasons={"crash": 100})).rule == "crash"
+    assert of_failures(Progress(known=12, reached=1, failed=1, reasons={"damaged": 1})) is None
+    assert (
+        of_failures(Progress(known=12, reached=2, failed=2, reasons={"by-hand": 1, "crash-loop": 1})).rule
+        == "crash-loop"
+    )
 
 
 def test_the_repository_is_served_from_any_byte_on(api, signed):

@@ -73,9 +73,34 @@ def test_a_killed_machine_leaves_no_process_behind_and_starts_again_with_its_tok
     assert data.saved_token() == token
     with Client(f"http://127.0.0.1:{port}", token) as admin:
         assert admin.get("/health/live") == {"live": True, "world": "synthetic"}
+    follow_as_the_readme_says(data, folder / "node")
     again.process.terminate()
     assert again.ends() == 0, again.output()
     assert again.left() == []
+
+
+def follow_as_the_readme_says(data: DataFolder, node: Path) -> None:
+    """A node is enrolled with the machine, and brings what the machine has signed by itself."""
+
+    def run(words: str) -> str:
+        there = f"export PALLOR_NODE_STATE={node}/state PALLOR_SHELF={node}/shelf"
+        done = subprocess.run(
+            ["sh", "-c", f". {data.environment_file}; {there}; {words}"],
+            env=clean_environ(), capture_output=True, text=True, timeout=A_WHILE, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("pallor-backend site-add kumasi-1")
+    link = next(
+        line for line in run("pallor-backend enrol-code node node-1 --site kumasi-1").splitlines() if "#" in line
+    )
+    fingerprint = " ".join(run(f"pallor-sync enrol '{link.split()[-1]}'").splitlines()[3:7])
+    run(f"pallor-backend device-confirm node-1 --fingerprint '{fingerprint}'")
+    run("pallor-sync once")
+    assert (node / "shelf" / "current").readlink() == (data.shelf / "current").readlink()
+    assert "1 reached: 0 count, 1 try it" in run("pallor-backend rollout status")
+    assert "development-release" in run("pallor-release show")
 
 
 class Started:

@@ -1,4 +1,4 @@
-"""A release on its way: offered, signed by people, rolled out to two nodes with real workers, served, taken back."""
+"""A release on its way: trained, offered, signed by people, rolled out to two nodes with real workers, taken back."""
 
 import json
 import sys
@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
 from backend.access.roles import DeviceKind
 from backend.db.engine import Database
@@ -26,6 +28,7 @@ from pallor.release.repository import contents
 from sync.__main__ import main
 from sync.identity import read_identity
 from tests.support.clinic import Clinic
+from tests.support.cycle import Made
 from tests.support.releases import a_release
 from tests.support.repository import a_repository
 from tests.support.valkey import Valkey
@@ -35,8 +38,9 @@ pytestmark = pytest.mark.slow
 CLOCK = SystemClock()
 
 
-def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
-    publish(office, "toy-1", tmp_path, bias=0.0)
+def test_a_release_goes_its_way_and_comes_back(office, nodes, trained, tmp_path):
+    a_release(tmp_path / "toy-1", "toy-1", world="real")
+    publish(office, tmp_path / "toy-1")
     start_rollout(office.database, CLOCK, office.signed.repository, "main", Plan("toy-1", 100.0), by="admin-1")
     office.sweep()
     for node in nodes:
@@ -46,12 +50,12 @@ def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
     assert [node.release for node in nodes] == ["toy-1", "toy-1"]
     assert office.progress()["counts"] == 2
 
-    publish(office, "toy-2", tmp_path, bias=1.0)
-    start_rollout(office.database, CLOCK, office.signed.repository, "main", Plan("toy-2", 1.0), by="admin-1")
+    learned = publish(office, trained)
+    start_rollout(office.database, CLOCK, office.signed.repository, "main", Plan(learned, 1.0), by="admin-1")
     office.sweep()
     for node in nodes:
         node.once()
-    (reached,) = [node for node in nodes if node.release == "toy-2"]
+    (reached,) = [node for node in nodes if node.release == learned]
     (other,) = [node for node in nodes if node is not reached]
     assert office.meant(reached.name)
     assert reached.answer(5) != other.answer(1)  # they answer by different models
@@ -59,7 +63,7 @@ def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
     advance_rollout(office.database, CLOCK, "main", 100.0, "", by="admin-1")
     office.sweep()
     other.once()
-    assert [node.release for node in nodes] == ["toy-2", "toy-2"]
+    assert [node.release for node in nodes] == [learned, learned]
 
     roll_back(office.database, CLOCK, "main", "a nurse called", by="admin-1")
     office.sweep()
@@ -70,10 +74,10 @@ def test_a_release_goes_its_way_and_comes_back(office, nodes, tmp_path):
     assert office.progress()["failed"] == 0
 
 
-def publish(office, release_id, folder, *, bias):
-    a_release(folder / release_id, release_id, bias=bias, world="real")
-    contents.offer(office.signed.repository, folder / release_id, office.signed.keys["trainer"])
+def publish(office, folder):
+    release_id = contents.offer(office.signed.repository, folder, office.signed.keys["trainer"])
     contents.publish(office.signed.repository, release_id, office.signed.keys["dora"])
+    return release_id
 
 
 @dataclass
@@ -134,6 +138,13 @@ class Node:
 
     def close(self):
         self._clinic.close()
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """The folder of a candidate that the trainer has just made."""
+    (tmp_path / "trainer").mkdir()
+    return Made(tmp_path / "trainer").candidate
 
 
 @pytest.fixture

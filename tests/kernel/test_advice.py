@@ -4,16 +4,16 @@ import itertools
 
 import pytest
 
-from pallor.advice import AdviceCode, Clearance, advise
+from pallor.advice import AdviceCode, advise
 from pallor.case import DangerSign
 from pallor.lab import read_hb
 from pallor.label import label_of
 from pallor.release.manifest import IntendedUse
 from pallor.subject import Pregnancy
-from tests.support.builders import a_case, a_manifest, a_prediction, a_subject
+from tests.support.builders import a_case, a_clearance, a_manifest, a_prediction, a_subject
 
 YOUNG_OR_OLD = "age-outside-intended-use"
-CLEARED = Clearance("toy-1", IntendedUse(6, 59, pregnant=False), negatives_anaemic_in_100=14)
+CLEARED = a_clearance()
 NEGATIVE, UNDECIDED, POSITIVE = a_prediction(0.1), a_prediction(0.5), a_prediction(0.9)
 WOMAN = a_subject(age_months=300, pregnancy=Pregnancy.YES, trimester=2)
 
@@ -66,6 +66,13 @@ def test_a_photo_that_waits_is_waited_for_even_after_three_refusals():
 def test_a_low_chance_names_how_many_are_anaemic_all_the_same():
     words = advise(a_case(), NEGATIVE, a_manifest(), CLEARED).words
     assert "14 in 100" in words
+
+
+def test_an_answer_of_a_release_that_was_taken_back_says_nothing_but_refer():
+    for prediction in (NEGATIVE, UNDECIDED, POSITIVE):
+        advice = advise(a_case(), prediction, a_manifest(), CLEARED, taken_back=True)
+        assert (advice.code, advice.reasons) == (AdviceCode.REFER, ("release-taken-back",))
+        assert not advice.score_shown
 
 
 def test_the_threshold_itself_is_positive():

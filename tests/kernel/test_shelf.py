@@ -8,7 +8,16 @@ import pytest
 
 from pallor.errors import Untrusted
 from pallor.release.manifest import ManifestUnreadable
-from pallor.release.shelf import CURRENT, PREVIOUS, Release, ReleaseChanged, ReleaseUnknown, Shelf, ShelfEmpty
+from pallor.release.shelf import (
+    CURRENT,
+    PREVIOUS,
+    Release,
+    ReleaseChanged,
+    ReleaseUnknown,
+    Shelf,
+    ShelfCleared,
+    ShelfEmpty,
+)
 from tests.support.releases import a_release
 from tests.support.repository import a_small_release
 
@@ -22,6 +31,18 @@ def test_a_release_is_put_activated_and_read_back(tmp_path: Path, shelf: Shelf) 
     assert shelf.current_id() == "tiny-1"
     assert shelf.current().manifest == made.manifest
     assert shelf.current().digest == made.digest == made.manifest.digest()
+
+
+def test_a_shelf_on_which_nothing_may_serve_is_told_from_one_that_is_away(tmp_path: Path, shelf: Shelf) -> None:
+    shelf.activate(shelf.put(a_release(tmp_path / "made").folder).release_id)
+    shelf.let(CURRENT, None)
+    with pytest.raises(ShelfCleared):
+        shelf.current_id()
+    shelf.root.rename(tmp_path / "unmounted")
+    shelf.root.mkdir()
+    with pytest.raises(ShelfEmpty) as error:
+        shelf.current_id()
+    assert error.value.code() == "shelf-empty"
 
 
 def test_putting_a_release_twice_is_putting_it_once(tmp_path: Path, shelf: Shelf) -> None:

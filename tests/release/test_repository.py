@@ -8,7 +8,8 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
-from pallor.release.channel import Channel, ChannelUnreadable, Cohort, bucket_of, share_for
+from pallor.release.channel import Channel, ChannelUnreadable, Cohort, Named, bucket_of, share_for
+from pallor.release.manifest import IntendedUse
 from pallor.release.places import POLICY, channel_target, clearance_target, release_target
 from pallor.release.policy import Clearance, Policy, PolicyUnreadable
 from pallor.release.repository import ceremony, contents
@@ -19,6 +20,7 @@ from pallor.release.repository.contents import (
     ReleaseImmutable,
     ReleaseTakenBack,
     ReleaseUnsigned,
+    ScopeTooWide,
     WorldDiffers,
 )
 from pallor.release.repository.documents import issued_at
@@ -32,6 +34,7 @@ from pallor.release.repository.ledger import (
 from pallor.release.repository.roles import KEY_ROLES, LIFETIME
 from pallor.release.shelf import ReleaseChanged
 from pallor.store.folder import FolderStore
+from tests.support.builders import a_clearance
 from tests.support.clock import HandClock
 from tests.support.repository import HOLDERS, a_channel, a_repository, a_signer, a_small_release
 
@@ -201,20 +204,21 @@ def test_a_synthetic_release_stays_out_of_a_real_world_and_is_never_cleared(sign
     synthetic = a_repository(tmp_path / "synthetic", clock, "synthetic")
     named = synthetic.release("toy-1", tmp_path / "toy-1", world="synthetic")
     with pytest.raises(WorldDiffers, match="never cleared"):
-        contents.draft_clearance(synthetic.repository, Clearance("toy-1", named.manifest, "all", EVIDENCE))
+        contents.draft_clearance(synthetic.repository, clearance_of(named))
 
 
 def test_clearing_takes_two_people_and_the_manifest_that_was_published(signed, tmp_path):
     named = signed.release("eye-1", tmp_path / "eye-1")
-    draft = {"clearances": contents.draft_clearance(
-        signed.repository, Clearance("eye-1", named.manifest, "children of 6 to 59 months", EVIDENCE)
-    )}  # fmt: skip
+    draft = {"clearances": contents.draft_clearance(signed.repository, clearance_of(named))}
     with pytest.raises(SignaturesMissing, match="1 more of emil"):
         signed.put(draft, "dora", "trainer", "server-channels")
     signed.put(draft, "emil")
     assert clearance_target("eye-1") in signed.repository.targets("clearances")
     with pytest.raises(ReleaseUnsigned):
-        contents.draft_clearance(signed.repository, Clearance("eye-1", EVIDENCE, "all", EVIDENCE))
+        contents.draft_clearance(signed.repository, clearance_of(Named("eye-1", EVIDENCE)))
+    for wider in (IntendedUse(6, 60, pregnant=False), IntendedUse(5, 59, pregnant=False), IntendedUse(6, 59, True)):
+        with pytest.raises(ScopeTooWide):
+            contents.draft_clearance(signed.repository, clearance_of(named, scope=wider))
 
 
 def test_the_timestamp_is_signed_daily_and_the_rest_when_it_changes(signed, tmp_path):
@@ -294,8 +298,12 @@ class Files(FetcherInterface):
         return iter([path.read_bytes()])
 
 
+def clearance_of(named, **facts):
+    return a_clearance(named.release_id, manifest=named.manifest, evidence=EVIDENCE, **facts)
+
+
 def clear(signed, named):
-    draft = contents.draft_clearance(signed.repository, Clearance(named.release_id, named.manifest, "all", EVIDENCE))
+    draft = contents.draft_clearance(signed.repository, clearance_of(named))
     signed.put({"clearances": draft}, "dora", "emil")
 
 

@@ -14,7 +14,7 @@ from sync.agent import Agent, Machine
 from sync.fetch import Line
 from sync.identity import Identity
 from sync.journal import Journal, read_journal
-from sync.probe import Probed, ProbeFailed
+from sync.probe import Probed, ProbeFailed, WorkerBroken
 from tests.support.repository import a_small_release
 
 ENGINE = {
@@ -28,7 +28,7 @@ FACTS = {**ENGINE, "max_difference": 0.001, "golden": [0.5]}
 # What `pallor-worker describe --json` prints, as far as an agent reads it.
 DESCRIBED = {
     "engine": ENGINE,
-    "golden": {"photos": 1, "largest_difference": 0.001},
+    "golden": {"photos": 1, "probabilities": [0.5], "largest_difference": 0.001},
     "needs_met": ["cpu", "linux", "x86_64"],
     "fault": None,
 }
@@ -36,14 +36,17 @@ DESCRIBED = {
 
 @dataclass
 class Bench:
-    """Probes as told: ``bad`` releases fail their golden photos."""
+    """Probes as told: ``bad`` releases fail their golden photos, and a ``broken`` worker fails with every release."""
 
     have: tuple[str, ...] = ("cpu", "linux", "x86_64")
     bad: set[str] = field(default_factory=set)
     probed: list[str] = field(default_factory=list)
+    broken: bool = False
 
     def __call__(self, folder: Path) -> Probed:
         self.probed.append(folder.name)
+        if self.broken:
+            raise WorkerBroken("ImportError")
         if folder.name in self.bad:
             raise ProbeFailed(f"engine-disagrees: {folder.name} differs by 0.3")
         return Probed(self.have, FACTS)

@@ -26,6 +26,7 @@ from backend.services.manage_people import add_person
 from backend.services.manage_sites import put_site
 from backend.services.report_guessing import report_guessing
 from backend.services.sessions import issue_token
+from backend.services.signed_clearances import Cleared
 from backend.services.submit_case import submit_case
 from backend.settings import Settings
 from pallor.ids import new_id
@@ -145,6 +146,7 @@ def _without_callers(
     return Api(create_app(parts), parts, clock, sent, {})
 
 
+INVESTIGATIONAL = Cleared(None, HandClock())  # nobody has cleared anything
 OWN, FOREIGN, PRACTICE = "kumasi-1", "tamale-1", "school"
 _KINDS = {
     Role.FIELD: DeviceKind.PHONE,

@@ -11,7 +11,8 @@ from typing import Any
 class Bucket:
     """What is served and how.
 
-    ``lies``: other bytes for a place. ``endless``, ``drips``: places that never end, or send a byte now and then.
+    ``lies``: other bytes for a place. ``endless``, ``drips``: places that never end, or send a byte now and then;
+    ``slow_heads``: the same, and they do not even come to the end of their headers.
     ``cut_after``: so many bytes of a body are sent, then the connection breaks; counts down with each cut.
     """
 
@@ -20,6 +21,7 @@ class Bucket:
         self.lies: dict[str, bytes | None] = {}
         self.endless: set[str] = set()
         self.drips: set[str] = set()
+        self.slow_heads: set[str] = set()
         self.cut_after: list[int] = []
         self.ranges = True
         self.requests: list[tuple[str, int]] = []  # place, bytes of the body
@@ -50,6 +52,9 @@ def a_bucket(folder: Path) -> Iterator[Bucket]:
             if place in bucket.endless or place in bucket.drips:
                 self._for_ever(place)
                 return
+            if place in bucket.slow_heads:
+                self._drip(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 60_000)
+                return
             data = bucket.content(place)
             if data is None:
                 bucket.requests.append((place, 0))
@@ -78,6 +83,16 @@ def a_bucket(folder: Path) -> Iterator[Bucket]:
             try:
                 while not stop.wait(0.05 if place in bucket.drips else 0):
                     self.wfile.write(b" " if place in bucket.drips else b" " * 65536)
+            except OSError:
+                return
+
+        def _drip(self, words: bytes) -> None:
+            self.close_connection = True
+            try:
+                for byte in words:
+                    if stop.wait(0.05):
+                        return
+                    self.wfile.write(bytes([byte]))
             except OSError:
                 return
 

@@ -11,6 +11,7 @@ from pallor.ids import new_id
 from pallor.messages import ReportWorker
 from pallor.prediction import Engine, Prediction
 from pallor.release.manifest import Figure, IntendedUse, Manifest
+from pallor.release.policy import Clearance
 from pallor.snapshot import LabelledPhoto
 from pallor.subject import Sex, Subject
 
@@ -65,6 +66,19 @@ def a_manifest(**facts: Any) -> Manifest:
         figures=(),
     )
     return replace(manifest, **facts)
+
+
+def a_clearance(release_id: str = "toy-1", **facts: Any) -> Clearance:
+    """For those whom ``a_manifest`` was made for."""
+    clearance = Clearance(
+        release_id=release_id,
+        manifest="sha256:" + "0" * 64,
+        scope=IntendedUse(6, 59, pregnant=False),
+        negatives_anaemic_in_100=14,
+        note="children at our clinics",
+        evidence="sha256:" + "e" * 64,
+    )
+    return replace(clearance, **facts)
 
 
 def a_candidate(**facts: Any) -> CandidateReport:

@@ -1,5 +1,6 @@
 """An agent brings what is meant for its node, tries it, watches it, and goes back by itself."""
 
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pallor.node_report import NodeReport
 from pallor.release.channel import Cohort, bucket_of
 from pallor.release.repository import contents
 from pallor.release.shelf import CHALLENGER, CURRENT, PREVIOUS
+from sync.agent import DiskTrouble
 from sync.alone import AnotherAgent, alone
 from sync.journal import read_journal
 from tests.support.agents import a_node
@@ -103,6 +105,32 @@ def test_a_release_that_fails_its_golden_photos_never_answers_and_is_tried_twice
     assert node.serves == "old-1"
     assert not node.machine.shelf.folder_of("eye-1").exists()
     assert last_report(node).stepped_back.reason == "golden-failure"
+
+
+def test_a_broken_worker_is_not_held_against_the_release(place, node, clock):
+    place.roll_out("eye-1")
+    node.once()
+    place.roll_out("eye-2")
+    node.bench.broken = True
+    for _ in range(3):
+        clock.move(hours=7)
+        assert node.fails() == "worker-broken"
+    assert (node.serves, last_report(node).stepped_back) == ("eye-1", None)
+    node.bench.broken = False
+    assert node.fails() == ""
+    assert node.serves == "eye-2"
+
+
+def test_a_halted_rollout_reaches_nobody_who_has_not_taken_it_yet(place, node):
+    place.roll_out("eye-1", kind="halt", reason="a call")
+    node.once()
+    assert node.serves == "old-1"
+    place.roll_out("eye-1", kind="advance")
+    node.once()
+    assert node.serves == "eye-1"
+    place.roll_out("eye-1", kind="halt", reason="another call")
+    assert node.fails() == ""
+    assert node.serves == "eye-1"
 
 
 def test_a_release_whose_worker_crashes_on_trial_is_taken_off_at_once(place, node):
@@ -206,10 +234,40 @@ def test_a_release_that_was_damaged_on_the_disk_is_brought_anew(place, node):
     node.once()
     node.serve(100)
     node.once()
-    (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+    for _ in range(3):  # as often as the disk fails
+        (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+        assert node.fails() == "release-damaged"
+        assert node.machine.shelf.current().release_id == "eye-1"
+        assert read_journal(node.machine.state).tries == {}
+
+
+def test_a_release_that_was_damaged_steps_back_until_it_can_be_brought_anew(place, node):
+    place.roll_out("eye-1")
     node.once()
-    assert node.machine.shelf.current().release_id == "eye-1" or node.serves == "old-1"
-    node.machine.shelf.current()
+    (node.machine.shelf.folder_of("eye-1") / "int8.onnx").write_bytes(b"rust")
+    node.once("file:///nowhere")
+    assert node.machine.shelf.current().release_id == "old-1"
+    assert last_report(node).stepped_back.reason == "damaged"
+    node.once()
+    assert node.machine.shelf.current().release_id == "eye-1"
+
+
+def test_a_slot_that_names_what_is_not_there_is_put_right(place, node):
+    shelf = node.machine.shelf
+    (shelf.root / CURRENT).unlink()
+    (shelf.root / CURRENT).symlink_to("releases/lost-1")
+    place.roll_out("eye-1")
+    node.once()
+    assert (shelf.current().release_id, shelf.named(PREVIOUS)) == ("eye-1", None)
+
+
+def test_nobody_steps_back_to_what_is_damaged(place, node):
+    place.roll_out("eye-1")
+    node.once()
+    (node.machine.shelf.folder_of("old-1") / "int8.onnx").write_bytes(b"rust")
+    crash(node.serve(3))
+    assert node.once("file:///nowhere").stepped_back is None
+    assert node.serves == "eye-1"
 
 
 def test_two_agents_on_one_folder_refuse_each_other(node):
@@ -235,6 +293,24 @@ def test_a_full_disk_is_told_before_anything_is_fetched(place, node, bucket, mon
     assert bucket.asked("files/") == []
 
 
+def test_a_disk_that_takes_nothing_any_more_is_told_and_serving_goes_on(place, node, monkeypatch):
+    place.roll_out("eye-1")
+    node.once()
+    place.roll_out("eye-2")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("sync.journal.os.replace", full)
+        with pytest.raises(DiskTrouble, match="No space left"):
+            node.once()
+    assert node.serves == "eye-1"
+    assert any("disk-trouble" in error for error in last_report(node).errors)
+    assert node.fails() == ""
+    assert node.serves == "eye-2"
+
+
 def test_files_are_fetched_at_their_hours_alone(place, node, bucket):
     place.roll_out("eye-1")
     node.machine = replace(node.machine, may_fetch=lambda: False)
@@ -255,10 +331,12 @@ def test_the_report_is_the_nodes_own_word(place, node):
     node.serve(7)
     node.once()
     report = last_report(node)
-    assert (report.release_id, report.cases, report.trial, report.sequence) == ("eye-1", 7, True, 2)
+    assert (report.release_id, report.cases, report.trial) == ("eye-1", 7, True)
     assert (report.engine.flavour, report.engine.max_difference) == ("onnxruntime-cpu", 0.001)
     assert report.manifest == node.machine.shelf.current().digest
-    assert read_journal(node.machine.state).sequence == 2
+    assert read_journal(node.machine.state).sequence == report.sequence
+    node.once()
+    assert last_report(node).sequence == report.sequence + 1
 
 
 def test_a_journal_that_a_failing_disk_lost_is_begun_anew(place, node):
@@ -268,6 +346,16 @@ def test_a_journal_that_a_failing_disk_lost_is_begun_anew(place, node):
     node.once()
     assert node.serves == "eye-1"
     assert len(list(node.machine.state.glob("damaged.*.json"))) == 1
+
+
+def test_a_node_whose_journal_was_lost_is_heard_all_the_same(place, node, clock):
+    for _ in range(3):
+        node.once()
+    heard = last_report(node).sequence
+    (node.machine.state / "journal.json").unlink()
+    clock.move(minutes=30)
+    node.once()
+    assert last_report(node).sequence > heard
 
 
 def test_what_has_expired_stops_changes_and_never_serving(place, node, clock):

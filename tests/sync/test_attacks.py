@@ -120,9 +120,18 @@ def test_an_endless_file(world, node, bucket, tmp_path):
     assert node.fails() == "file-endless"
 
 
-def test_a_slow_retrieval(world, node, bucket):
+@pytest.mark.parametrize("how", ["drips", "slow_heads"])
+def test_a_slow_retrieval(world, node, bucket, how):
     node.machine = replace(node.machine, limit_seconds=0.2)
-    bucket.drips.add("metadata/timestamp.json")
+    getattr(bucket, how).add("metadata/timestamp.json")
+    assert node.fails() == "retrieval-slow"
+
+
+def test_a_slow_retrieval_of_a_file_which_may_be_slow_but_not_for_ever(world, node, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("sync.download._LONGEST_SECONDS", 0.2)
+    named = world.release("good-2", tmp_path / "good-2", model=b"good weights")
+    bucket.slow_heads.add(file_place(sha256_of(b"good weights")))
+    world.channel(named)
     assert node.fails() == "retrieval-slow"
 
 
@@ -213,6 +222,18 @@ def test_a_stolen_channel_key_cannot_choose_what_was_taken_back(world, node, tmp
     contents.set_policy(world.repository, world.keys["dora"], yank={"bad-1": "a mistake"})
     world.channel(named)
     assert node.fails() == "release-yanked"
+
+
+def test_a_stolen_channel_key_cannot_keep_from_stopping_what_was_taken_back(world, node, tmp_path):
+    bad = world.release("bad-1", tmp_path / "bad-1")
+    world.channel(bad)
+    node.once()
+    assert node.serves == "bad-1"
+    contents.set_policy(world.repository, world.keys["dora"], yank={"bad-1": "it was stolen"})
+    garbage = world.repository.put_content("channels/main.json", b"no channel")
+    world.force("channels", lambda signed: signed.targets.update({garbage.path: garbage}), "server-channels")
+    world.stamp()
+    assert node.fails() == "metadata-unreadable"
 
 
 def test_a_stolen_channel_key_cannot_go_below_the_floor(world, node):

@@ -1,10 +1,11 @@
 """``pallor-sync enrol``: a node comes in by its link, against a server that runs."""
 
 import json
+import os
 import socketserver
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from pallor.enrolment import Link, fingerprint_of, shown_fingerprint
 from pallor.ids import new_id
 from sync.__main__ import main
 from sync.identity import own_key, read_identity
+from sync.report import send_to
+from sync.server import ServerRefused
 from tests.support.nodes import a_root
 from tests.support.web import web_server
 
@@ -78,6 +81,27 @@ def test_a_node_comes_in_and_is_let_in_once_its_fingerprint_was_compared(place, 
     assert "No administrator has confirmed it yet" in asked
     confirm_device(place.database, CLOCK, name, identity.fingerprint, by="operator")
     assert "The server lets it in." in node("whoami")[1]
+
+
+def test_a_token_is_renewed_once_a_month_so_that_a_node_outlives_it(place, node, name):
+    node("enrol", place.link(name))
+    confirm_device(place.database, CLOCK, name, read_identity(node.state).fingerprint, by="operator")
+    send, first = send_to(node.state, CLOCK), read_identity(node.state)
+
+    def report():  # refused for what it says, and not for who says it
+        with pytest.raises(ServerRefused, match="request-not-valid"):
+            send({"report": {}, "signature": ""})
+        return read_identity(node.state)
+
+    assert report() == first
+    os.utime(node.state / "identity.json", (0, 0))
+    renewed = report()
+    assert report() == renewed
+    assert replace(renewed, token=first.token) == first
+    assert renewed.token != first.token
+    assert "lets it in" in node("whoami")[1]
+    assert oct((node.state / "identity.json").stat().st_mode & 0o777) == "0o600"
+    assert sorted(path.name for path in node.state.iterdir()) == ["identity.json", "key.pem"]
 
 
 def test_the_key_is_the_nodes_own_and_for_its_owner_alone(place, node, name):

@@ -5,13 +5,16 @@ import sys
 
 import pytest
 
-from sync.probe import ProbeFailed, ProbeMissing, by_command
+from sync.probe import ProbeFailed, ProbeMissing, WorkerBroken, by_command
 from tests.support.agents import DESCRIBED
 
+GOOD = f"print({json.dumps(DESCRIBED)!r})"
 
-def worker(tmp_path, script):
-    """A command that ends like this one, whatever it is told."""
-    (tmp_path / "worker.py").write_text(f"import sys, time, os\n{script}\n")
+
+def worker(tmp_path, script, own=GOOD):
+    """A command that ends like this one with whatever release it is told, and otherwise with its own."""
+    lines = ["import sys, time, os", "if '--release' not in sys.argv:", f"    {own}; sys.exit()", script]
+    (tmp_path / "worker.py").write_text("\n".join(lines) + "\n")
     return by_command([sys.executable, str(tmp_path / "worker.py")], patience_seconds=5)
 
 
@@ -22,6 +25,7 @@ def test_what_the_worker_says_is_believed_when_it_ends_well(tmp_path):
     probed = probe(tmp_path)
     assert probed.have == ("cpu", "linux", "x86_64")
     assert (probed.facts["flavour"], probed.facts["max_difference"]) == ("onnxruntime-cpu", 0.001)
+    assert probed.facts["golden"] == [0.5]
 
 
 @pytest.mark.parametrize(
@@ -42,10 +46,18 @@ def test_whatever_else_it_does_the_release_is_not_used(tmp_path, script, words):
 
 def test_a_worker_that_hangs_is_ended(tmp_path):
     (tmp_path / "worker.py").write_text("import time; time.sleep(60)")
-    with pytest.raises(ProbeFailed, match=r"within 0\.3 s"):
+    with pytest.raises(WorkerBroken, match=r"within 0\.3 s"):
         by_command([sys.executable, str(tmp_path / "worker.py")], patience_seconds=0.3)(tmp_path)
 
 
+@pytest.mark.parametrize("script", ["import no_such_module", "os.abort()", "print('{}')", "sys.exit('out of memory')"])
+def test_where_the_workers_own_release_fails_as_well_the_release_bears_no_blame(tmp_path, script):
+    with pytest.raises(WorkerBroken, match="with its own release, too"):
+        worker(tmp_path, script, own=script)(tmp_path)
+
+
 def test_a_worker_that_is_not_installed_is_told(tmp_path):
-    with pytest.raises(ProbeMissing, match="PALLOR_WORKER_COMMAND"):
-        by_command(["no-such-command"])(tmp_path)
+    (tmp_path / "no-program").write_text("text")
+    for command in ("no-such-command", str(tmp_path / "no-program")):
+        with pytest.raises(ProbeMissing, match="PALLOR_WORKER_COMMAND"):
+            by_command([command])(tmp_path)

@@ -103,6 +103,7 @@ def test_describe_tells_an_agent_what_this_machine_can_run(capsys: pytest.Captur
     assert (said["machine"]["gpu"] is None) == (said["machine"]["no_gpu"] is not None)
     assert said["engine"]["fallback"]  # this release has no model for GPUs, whatever this machine is
     assert said["golden"]["largest_difference"] < 1e-4
+    assert len(said["golden"]["probabilities"]) == said["golden"]["photos"]
 
 
 def test_describe_on_demand_without_a_gpu_gives_no_reason(capsys: pytest.CaptureFixture[str], release: str) -> None:

@@ -17,7 +17,11 @@ from worker.serving import admit
 
 
 def test_the_golden_photos_are_answered_as_the_manifest_says(tmp_path: Path) -> None:
-    assert admit(a_release(tmp_path / "r"), load_engine).max_difference <= TOLERANCE
+    release = a_release(tmp_path / "r")
+    serving = admit(release, load_engine)
+    assert serving.max_difference <= TOLERANCE
+    expected = [golden.probability for golden in release.manifest.golden]
+    assert serving.golden.probabilities == pytest.approx(expected, abs=TOLERANCE)
 
 
 def test_a_release_whose_engine_answers_otherwise_never_serves(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import encode
 from pallor.messages import PredictCase
+from pallor.release.shelf import CURRENT
 from tests.support.clinic import A_WHILE, VISIBILITY_SECONDS, Clinic
 from tests.support.releases import plain_photo
 from tests.support.valkey import Valkey
@@ -26,6 +27,16 @@ def test_photos_are_answered_and_the_worker_says_that_it_is_ready(clinic: Clinic
     report = clinic.report()
     assert (report.release_id, report.engine_flavour, report.fault) == ("tiny-1", "onnxruntime-cpu", None)
     assert report.max_difference is not None
+
+
+def test_when_what_serves_was_taken_back_nothing_answers_until_something_else_may(clinic: Clinic) -> None:
+    clinic.answers([clinic.send(clinic.stored(90))])
+    clinic.shelf.let(CURRENT, None)
+    clinic.wait_for_log("a process has ended")
+    waiting = clinic.send(clinic.stored(91))
+    assert clinic.answers([], seconds=1) == {}
+    clinic.activate("tiny-2", bias=1.0)
+    assert clinic.answers([waiting])[waiting].release_id == "tiny-2"
 
 
 def test_a_photo_that_is_no_photo_is_refused_and_the_next_is_answered(clinic: Clinic) -> None:

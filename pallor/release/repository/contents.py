@@ -39,6 +39,10 @@ class ReleaseTakenBack(Refused):
     """A yanked release does not come back."""
 
 
+class ScopeTooWide(Refused):
+    """A release is cleared for those whom it was made for, or fewer."""
+
+
 class FloorLowered(Refused):
     """The floor only rises: what was below it stays below it."""
 
@@ -123,7 +127,7 @@ def draft_clearance(repository: Repository, clearance: Clearance) -> Metadata[An
     """A draft that clears a release, to be signed by two people.
 
     Raises:
-        ReleaseUnsigned, WorldDiffers, ReleaseTakenBack
+        ReleaseUnsigned, WorldDiffers, ScopeTooWide, ReleaseTakenBack
     """
     release = releases_of(repository).get(clearance.release_id)
     if release is None or f"sha256:{release.hashes['sha256']}" != clearance.manifest:
@@ -136,6 +140,11 @@ def draft_clearance(repository: Repository, clearance: Clearance) -> Metadata[An
         raise WorldDiffers(
             "a synthetic-world release is never cleared", field="release", value=clearance.release_id,
             remedy="Clear a release that learned from people.",
+        )  # fmt: skip
+    if not manifest.intended_use.holds(clearance.scope):
+        raise ScopeTooWide(
+            "the release was made for fewer people", field="scope", value=clearance.scope,
+            remedy=f"Stay within what its manifest says: {manifest.intended_use}.",
         )  # fmt: skip
     if (why := policy_of(repository).reason_against(clearance.release_id)) is not None:
         raise ReleaseTakenBack(

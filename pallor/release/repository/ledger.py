@@ -3,6 +3,7 @@
 Drafts are metadata that still lack signatures; they travel between key holders as files in a folder.
 """
 
+from pathlib import Path
 from typing import Any, Self
 
 from securesystemslib.signer import Key
@@ -33,6 +34,10 @@ class RepositoryMissing(Refused):
         )  # fmt: skip
 
 
+class RootFileMissing(Refused):
+    """The file that holds the root to trust is not there."""
+
+
 class SignaturesMissing(Refused):
     """Not enough of those who may sign have signed."""
 
@@ -46,11 +51,16 @@ class RepositoryDamaged(Untrusted):
 
 
 class Repository:
-    """What is published under ``tuf/`` of an object store; ``world``: ``real`` | ``synthetic``, named in the root."""
+    """What is published under ``tuf/`` of an object store; ``world``: ``real`` | ``synthetic``, named in the root.
 
-    def __init__(self, store: ObjectStore, clock: Clock) -> None:
+    Args:
+        first_root: the root metadata to trust; None: the first that lies in the store, whoever put it there.
+    """
+
+    def __init__(self, store: ObjectStore, clock: Clock, first_root: bytes | None = None) -> None:
         self.store = store
         self.clock = clock
+        self._first_root = first_root
 
     @property
     def world(self) -> str:
@@ -58,8 +68,10 @@ class Repository:
 
     def root(self) -> Metadata[Root]:
         """The newest root that those before it have signed; raises ``RepositoryMissing`` or ``RepositoryDamaged``."""
-        trusted: Metadata[Root] | None = None
+        trusted: Metadata[Root] | None = None if self._first_root is None else _parsed(self._first_root, "first root")
         for version in sorted(self._versions(ROOT)):
+            if trusted is not None and version <= trusted.signed.version:
+                continue
             found: Metadata[Root] = self._read(f"{version}.{ROOT}.json")
             if trusted is not None and version == trusted.signed.version + 1:
                 if not found.signed.get_root_verification_result(trusted.signed, found.signed_bytes, found.signatures):
@@ -212,10 +224,25 @@ class Repository:
         return [int(number) for number in numbers if number.isdigit()]
 
     def _read(self, name: str) -> Metadata[Any]:
-        try:
-            return Metadata.from_bytes(self._get(f"{METADATA}/{name}"))
-        except RepositoryError as error:
-            raise RepositoryDamaged(f"{name} is no metadata: {error}") from error
+        return _parsed(self._get(f"{METADATA}/{name}"), name)
 
     def _get(self, place: str) -> bytes:
         return self.store.get(_PREFIX + place)
+
+
+def open_repository(store: ObjectStore, clock: Clock, root_file: Path | None) -> Repository:
+    """A repository whose first root lies in a file; raises ``RootFileMissing``."""
+    try:
+        return Repository(store, clock, None if root_file is None else root_file.read_bytes())
+    except OSError as error:
+        raise RootFileMissing(
+            f"the root metadata cannot be read: {error.strerror}", field="PALLOR_ROOT_METADATA", value=root_file,
+            remedy="Copy tuf/metadata/1.root.json from the store there (docs/key-ceremony.md).",
+        ) from error  # fmt: skip
+
+
+def _parsed(data: bytes, name: str) -> Metadata[Any]:
+    try:
+        return Metadata.from_bytes(data)
+    except RepositoryError as error:
+        raise RepositoryDamaged(f"{name} is no metadata: {error}") from error
