@@ -1,6 +1,7 @@
 """A photo arrives, in one piece or in many, over a network that cuts: every byte that came is kept.
 
 Bytes wait in the database until the last one is there; then the photo is taken in, and only then called received.
+A photo that comes at once need not wait, unless it cannot be stored now.
 """
 
 from datetime import datetime
@@ -17,7 +18,7 @@ from backend.services.take_away import ask_to_take_away
 from backend.services.take_in_photo import Declaration, Intake, take_in
 from pallor.clock import Clock
 from pallor.errors import Refused
-from pallor.store.port import image_key
+from pallor.store.port import StoreUnavailable, image_key
 
 
 class OffsetMismatch(Refused):
@@ -59,12 +60,14 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         if row.state != "uploading":
             return False
         held = _held_bytes(tx, photo.photo_id)
-        if held == row.bytes and offset + len(data) <= held:
-            complete = whole  # every byte was here already: a repeat, or the end of one that was interrupted
-        else:
+        at_once = whole and offset == held == 0 and len(data) == row.bytes
+        repeated = held == row.bytes and offset + len(data) <= held  # or the end of one that was interrupted
+        if not (at_once or repeated):
             _keep(tx, row, held, offset, data)
-            complete = whole and held + len(data) == row.bytes
-    return complete and take_in(intake, photo, by=by)
+            held += len(data)
+    if at_once:
+        return _take_in_at_once(intake, photo, data, by)
+    return whole and held == row.bytes and take_in(intake, photo, by=by)
 
 
 def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[Any], int, list[tuple[str, str]]]:
@@ -130,6 +133,18 @@ def _held_bytes(tx: Connection, photo_id: str) -> int:
     return int(tx.execute(select(length).where(upload_pieces.c.photo_id == photo_id)).scalar_one())
 
 
+def _take_in_at_once(intake: Intake, photo: Declaration, data: bytes, by: str) -> bool:
+    try:
+        return take_in(intake, photo, data, by=by)
+    except StoreUnavailable:
+        with intake.database.write() as tx:
+            query = select(photos).where(photos.c.id == photo.photo_id, photos.c.state == "uploading")
+            row = tx.execute(query).first()
+            if row is not None and _held_bytes(tx, photo.photo_id) == 0:
+                _keep(tx, row, 0, 0, data)
+        raise
+
+
 def _keep(tx: Connection, row: Row[Any], held: int, offset: int, data: bytes) -> None:
     if offset != held:
         raise OffsetMismatch(held, offset)
@@ -139,4 +154,4 @@ def _keep(tx: Connection, row: Row[Any], held: int, offset: int, data: bytes) ->
             remedy="Send Upload-Length as the size of the whole photo, and no byte beyond it.",
         )  # fmt: skip
     if data:
-        tx.execute(upload_pieces.insert().values(photo_id=row.id, offset=offset, data=data))
+        tx.execute(upload_pieces.insert(), {"photo_id": row.id, "offset": offset, "data": data})

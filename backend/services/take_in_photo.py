@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import photos, upload_pieces
@@ -25,6 +25,7 @@ from pallor.messages import PredictCase
 from pallor.store.port import ObjectStore, image_key
 
 _PHOTOS_AT_ONCE = 2
+_UNSEEN = update(photos).where(photos.c.id == bindparam("photo"), photos.c.state == "uploading")
 
 
 class ChecksumMismatch(Refused):
@@ -61,14 +62,17 @@ class Intake:
     turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_PHOTOS_AT_ONCE))
 
 
-def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
+def take_in(intake: Intake, photo: Declaration, came: bytes | None = None, *, by: str) -> bool:
     """Take a complete photo in; False when another request has just done so.
+
+    Args:
+        came: all of it, when it came at once; None: its pieces are on record.
 
     Raises:
         ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``: nothing of the photo is kept.
-        StoreUnavailable: its bytes are kept, to be taken in later.
+        StoreUnavailable: its pieces are kept, to be taken in later.
     """
-    data = _assembled(intake.database, photo.photo_id)
+    data = _assembled(intake.database, photo.photo_id) if came is None else came
     if data is None:
         return False
     try:
@@ -126,9 +130,8 @@ def _claim(intake: Intake, photo_id: str, stored_sha256: str) -> str | None:
     From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
     knows which object to take away, and that it may be yet to come, however this process ends.
     """
-    unseen = (photos.c.id == photo_id) & (photos.c.state == "uploading")
     with intake.database.write() as tx:
-        if tx.execute(update(photos).where(unseen).values(stored_sha256=stored_sha256)).rowcount == 0:
+        if tx.execute(_UNSEEN, {"photo": photo_id, "stored_sha256": stored_sha256}).rowcount == 0:
             return None
         return begin_claim(tx, intake.clock.now(), image_key(stored_sha256))
 
@@ -154,8 +157,7 @@ def _record(
         "sent_at": now if quality.passed else None,
         **{f"band{i}": band for i, band in enumerate(bands(perceptual) if perceptual else ())},
     }
-    unseen = (photos.c.id == photo.photo_id) & (photos.c.state == "uploading")
-    if tx.execute(update(photos).where(unseen).values(facts)).rowcount == 0:
+    if tx.execute(_UNSEEN, {"photo": photo.photo_id, **facts}).rowcount == 0:
         return False
     tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.photo_id))
     note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
