@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from backend.access.actor import actor, browser
 from backend.access.roles import ROLE_OF, ROLES_WITH_SITES, DeviceKind, DeviceState, PersonState, Role
@@ -181,7 +181,7 @@ def caller_of(database: Database, clock: Clock, shown: Shown, *, second_factor: 
     """
     secret, by_cookie = _secret_of(shown)
     with database.read() as connection:
-        row = connection.execute(_WHO.where(tokens.c.secret_sha256 == hash_of(secret))).first()
+        row = connection.execute(_WHO, {"secret_sha256": hash_of(secret)}).first()
         # A cookie's token does not work as a bearer token: its thief would need no CSRF half.
         if row is None or row.revoked_at or row.person_state == PersonState.DISABLED or by_cookie != bool(row.csrf):
             raise TokenUnknown(
@@ -293,7 +293,10 @@ _WHO: Select[Any] = (
         devices.c.confirmed_at,
     )
     .select_from(tokens.outerjoin(people, tokens.c.person_id == people.c.id).outerjoin(devices))
+    .where(tokens.c.secret_sha256 == bindparam("secret_sha256"))
 )  # fmt: skip
+_SITES_OF_PERSON = select(person_sites.c.site).where(person_sites.c.person_id == bindparam("person_id"))
+_SITES_OF_DEVICE = select(device_sites.c.site).where(device_sites.c.device_id == bindparam("device_id"))
 
 
 def _caller(connection: Connection, row: Row[Any], *, second_factor: bool) -> Caller:
@@ -328,11 +331,9 @@ def _sites(connection: Connection, row: Row[Any], role: Role) -> frozenset[str] 
         return None
     found: list[frozenset[str]] = []
     if row.person_id:
-        query = select(person_sites.c.site).where(person_sites.c.person_id == row.person_id)
-        found.append(frozenset(connection.execute(query).scalars()))
+        found.append(frozenset(connection.execute(_SITES_OF_PERSON, {"person_id": row.person_id}).scalars()))
     if row.device_id:
-        query = select(device_sites.c.site).where(device_sites.c.device_id == row.device_id)
-        found.append(frozenset(connection.execute(query).scalars()))
+        found.append(frozenset(connection.execute(_SITES_OF_DEVICE, {"device_id": row.device_id}).scalars()))
     return frozenset.intersection(*found)
 
 

@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import photos, predictions
@@ -17,6 +17,7 @@ from pallor.messages import RecordPrediction
 log = logging.getLogger(__name__)
 
 _ACTOR = "worker"
+_THIS = update(photos).where(photos.c.id == bindparam("photo"))
 
 
 def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
@@ -38,11 +39,11 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             about = {"photo_id": message.photo_id, "case_id": photo.case_id}
             log.info("an answer that nobody may use any more is let go", extra=about)
             return False
-        this = photos.c.id == message.photo_id
+        this = {"photo": message.photo_id}
         if message.prediction is None:
             if photo.state != "waiting" or message.shadow:  # a release on trial sends nobody back to the camera
                 return False
-            tx.execute(update(photos).where(this).values(state="refused", refusal=message.refusal))
+            tx.execute(_THIS, this | {"state": "refused", "refusal": message.refusal})
             note_change(tx, clock, "photo", message.photo_id, photo.case_id)
             refused = {"refusal": message.refusal, "release_id": message.release_id}
             write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
@@ -65,7 +66,7 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
             # As a challenger it has answered this photo before it became the one that is shown.
             tx.execute(update(predictions).where(own, predictions.c.release_id == message.release_id).values(row))
         if shown:
-            tx.execute(update(photos).where(this).values(state="scored", refusal=None))
+            tx.execute(_THIS, this | {"state": "scored", "refusal": None})
             note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
         said = {name: row[name] for name in ("release_id", "probability", "shown")}
         write_audit(tx, clock, _ACTOR, "prediction.record", message.photo_id, case_id=photo.case_id, new=said)

@@ -67,7 +67,7 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
         said = {"purpose": purpose.value, "given": True, "at": consent.at, "wording": consent.wording}
         moment = given_from(consent.at, row["received_at"], withdrawn=withdrawn)
         stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
-        tx.execute(consents.insert().values(said | who | stamp))
+        tx.execute(consents.insert(), said | who | stamp)
 
 
 def _check_site(tx: Connection, site: str, within: frozenset[str] | None) -> None:

@@ -5,7 +5,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from backend.wire.fields import Age, Altitude, Count, Id, Moment, Plain, Reported, Site, Trimester, Wire
 from pallor.case import Case, ConsentMissing, DangerSign, check_subject_code
@@ -125,10 +125,10 @@ class PhotoQuery(Wire):
     eye: Literal["left", "right"] | None = None
 
 
-class PhotoHeaders(BaseModel):
+class PhotoHeaders(Wire):
     """Resumable by offset; digests as in RFC 9530."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     repr_digest: StrictStr = Field(
         alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole photo",
