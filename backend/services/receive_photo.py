@@ -15,7 +15,7 @@ from backend.services.records import ContentDiffers, IdTaken, case_row, not_foun
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
-from backend.services.take_in_photo import Declaration, Intake, take_in
+from backend.services.take_in_photo import Declaration, Intake, Seen, claim, look_at, store, take_in
 from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.store.port import StoreUnavailable, image_key
@@ -55,18 +55,21 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         ``Photo...`` reason of ``pallor.image.decode`` when the bytes are no photo we can use; ``StoreUnavailable``, and
         then sending an empty piece at the end tries again.
     """
+    seen = None
+    if whole and offset == 0 and len(data) == photo.bytes and _is_new(intake.database, photo):
+        seen = look_at(intake, photo, data)
     with intake.database.write() as tx:
         row = _declared(intake, tx, photo, offset + len(data), by)
         if row.state != "uploading":
             return False
         held = _held_bytes(tx, photo.photo_id)
-        at_once = whole and offset == held == 0 and len(data) == row.bytes
+        claim_id = claim(intake, tx, photo.photo_id, seen) if seen is not None and held == 0 else None
         repeated = held == row.bytes and offset + len(data) <= held  # or the end of one that was interrupted
-        if not (at_once or repeated):
+        if claim_id is None and not repeated:
             _keep(tx, row, held, offset, data)
             held += len(data)
-    if at_once:
-        return _take_in_at_once(intake, photo, data, by)
+    if seen is not None and claim_id is not None:
+        return _store_at_once(intake, photo, seen, claim_id, data, by)
     return whole and held == row.bytes and take_in(intake, photo, by=by)
 
 
@@ -133,9 +136,19 @@ def _held_bytes(tx: Connection, photo_id: str) -> int:
     return int(tx.execute(select(length).where(upload_pieces.c.photo_id == photo_id)).scalar_one())
 
 
-def _take_in_at_once(intake: Intake, photo: Declaration, data: bytes, by: str) -> bool:
+def _is_new(database: Database, photo: Declaration) -> bool:
+    """Whether nothing is known of the photo yet; raises as ``_declared`` does."""
+    with database.read() as connection:
+        case_row(connection, photo.case_id)
+        if connection.execute(select(photos.c.id).where(photos.c.id == photo.photo_id)).first() is not None:
+            return False
+        check_care(connection, photo.case_id)
+    return True
+
+
+def _store_at_once(intake: Intake, photo: Declaration, seen: Seen, claim_id: str, data: bytes, by: str) -> bool:
     try:
-        return take_in(intake, photo, data, by=by)
+        return store(intake, photo, seen, claim_id, by=by)
     except StoreUnavailable:
         with intake.database.write() as tx:
             query = select(photos).where(photos.c.id == photo.photo_id, photos.c.state == "uploading")

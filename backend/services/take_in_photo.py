@@ -62,43 +62,76 @@ class Intake:
     turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_PHOTOS_AT_ONCE))
 
 
-def take_in(intake: Intake, photo: Declaration, came: bytes | None = None, *, by: str) -> bool:
-    """Take a complete photo in; False when another request has just done so.
+@dataclass(frozen=True)
+class Seen:
+    """What a photo's bytes were found to be. ``stored``: the photo as it is kept, with its digest."""
 
-    Args:
-        came: all of it, when it came at once; None: its pieces are on record.
+    stored: bytes
+    stored_sha256: str
+    quality: Quality
+    perceptual: str | None
+
+
+def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
+    """Take in a photo whose pieces are all on record; False when another request has just done so.
 
     Raises:
         ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``: nothing of the photo is kept.
-        StoreUnavailable: its pieces are kept, to be taken in later.
+        StoreUnavailable: its bytes are kept, to be taken in later.
     """
-    data = _assembled(intake.database, photo.photo_id) if came is None else came
+    data = _assembled(intake.database, photo.photo_id)
     if data is None:
         return False
     try:
-        _check_digest(photo, data)
-        with intake.turns:
-            image = decode(data, declared_type=photo.media_type, limits=intake.limits)
-            stored, quality = encode(image), judge(image)
-            # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
-            perceptual = perceptual_hash(image) if quality.passed else None
-            del image
+        seen = look_at(intake, photo, data)
     except Refused:
         _forget(intake.database, photo.photo_id)
         raise
-    stored_sha256 = sha256_of(stored)
-    claim_id = _claim(intake, photo.photo_id, stored_sha256)
-    if claim_id is None:
-        return False
-    intake.store.put(image_key(stored_sha256), stored)
+    with intake.database.write() as tx:
+        claim_id = claim(intake, tx, photo.photo_id, seen)
+    return claim_id is not None and store(intake, photo, seen, claim_id, by=by)
+
+
+def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
+    """Decode, judge and re-encode all of a photo.
+
+    Raises:
+        ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``.
+    """
+    _check_digest(photo, data)
+    with intake.turns:
+        image = decode(data, declared_type=photo.media_type, limits=intake.limits)
+        stored, quality = encode(image), judge(image)
+        # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
+        perceptual = perceptual_hash(image) if quality.passed else None
+    return Seen(stored, sha256_of(stored), quality, perceptual)
+
+
+def claim(intake: Intake, tx: Connection, photo_id: str, seen: Seen) -> str | None:
+    """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
+
+    From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
+    knows which object to take away, and that it may be yet to come, however this process ends.
+    """
+    if tx.execute(_UNSEEN, {"photo": photo_id, "stored_sha256": seen.stored_sha256}).rowcount == 0:
+        return None
+    return begin_claim(tx, intake.clock.now(), image_key(seen.stored_sha256))
+
+
+def store(intake: Intake, photo: Declaration, seen: Seen, claim_id: str, *, by: str) -> bool:
+    """Store a photo that is claimed, write down what became of it, and send it to be scored; False when another request
+    was first. Raises ``StoreUnavailable``.
+    """
+    key = image_key(seen.stored_sha256)
+    intake.store.put(key, seen.stored)
     with intake.database.write() as tx:
         end_claim(tx, claim_id)
-        if not _record(intake, tx, photo, stored_sha256, perceptual, quality, by):
+        if not _record(intake, tx, photo, seen, by):
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
-            ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(stored_sha256)])
+            ask_to_take_away(intake.database, tx, intake.clock.now(), [key])
             return False
-    if quality.passed:
-        intake.send(message_for(photo.case_id, photo.photo_id, stored_sha256))
+    if seen.quality.passed:
+        intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
     return True
 
 
@@ -124,34 +157,15 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
         )  # fmt: skip
 
 
-def _claim(intake: Intake, photo_id: str, stored_sha256: str) -> str | None:
-    """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
-
-    From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
-    knows which object to take away, and that it may be yet to come, however this process ends.
-    """
-    with intake.database.write() as tx:
-        if tx.execute(_UNSEEN, {"photo": photo_id, "stored_sha256": stored_sha256}).rowcount == 0:
-            return None
-        return begin_claim(tx, intake.clock.now(), image_key(stored_sha256))
-
-
-def _record(
-    intake: Intake,
-    tx: Connection,
-    photo: Declaration,
-    stored_sha256: str,
-    perceptual: str | None,
-    quality: Quality,
-    by: str,
-) -> bool:
+def _record(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, by: str) -> bool:
     """Write down what became of the photo; False when another request was first."""
+    quality, perceptual = seen.quality, seen.perceptual
     now = intake.clock.now()
     facts: dict[str, Any] = {
         "state": "waiting" if quality.passed else "refused",
         "refusal": None if quality.passed else "photo-quality",
         "quality": quality.to_json(),
-        "stored_sha256": stored_sha256,
+        "stored_sha256": seen.stored_sha256,
         "perceptual_hash": perceptual,
         "received_at": now,
         "sent_at": now if quality.passed else None,
@@ -161,7 +175,7 @@ def _record(
         return False
     tx.execute(delete(upload_pieces).where(upload_pieces.c.photo_id == photo.photo_id))
     note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
-    said = {"uploaded_sha256": photo.uploaded_sha256, "stored_sha256": stored_sha256, "refusal": facts["refusal"]}
+    said = {"uploaded_sha256": photo.uploaded_sha256, "stored_sha256": seen.stored_sha256, "refusal": facts["refusal"]}
     write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
     warned = []
     if perceptual is not None:
