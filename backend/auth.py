@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, union_all, update
 
 from backend.access.actor import actor, browser
 from backend.access.roles import ROLE_OF, ROLES_WITH_SITES, DeviceKind, DeviceState, PersonState, Role
@@ -295,8 +295,10 @@ _WHO: Select[Any] = (
     .select_from(tokens.outerjoin(people, tokens.c.person_id == people.c.id).outerjoin(devices))
     .where(tokens.c.secret_sha256 == bindparam("secret_sha256"))
 )  # fmt: skip
-_SITES_OF_PERSON = select(person_sites.c.site).where(person_sites.c.person_id == bindparam("person_id"))
-_SITES_OF_DEVICE = select(device_sites.c.site).where(device_sites.c.device_id == bindparam("device_id"))
+_SITES = union_all(
+    select(person_sites.c.person_id, person_sites.c.site).where(person_sites.c.person_id == bindparam("person_id")),
+    select(device_sites.c.device_id, device_sites.c.site).where(device_sites.c.device_id == bindparam("device_id")),
+)
 
 
 def _caller(connection: Connection, row: Row[Any], *, second_factor: bool) -> Caller:
@@ -329,12 +331,10 @@ def _sites(connection: Connection, row: Row[Any], role: Role) -> frozenset[str] 
     """What both the person and the device belong to."""
     if role not in ROLES_WITH_SITES:
         return None
-    found: list[frozenset[str]] = []
-    if row.person_id:
-        found.append(frozenset(connection.execute(_SITES_OF_PERSON, {"person_id": row.person_id}).scalars()))
-    if row.device_id:
-        found.append(frozenset(connection.execute(_SITES_OF_DEVICE, {"device_id": row.device_id}).scalars()))
-    return frozenset.intersection(*found)
+    of: dict[str, set[str]] = {one: set() for one in (row.person_id, row.device_id) if one}
+    for owner, site in connection.execute(_SITES, {"person_id": row.person_id, "device_id": row.device_id}):
+        of[owner].add(site)
+    return frozenset(set.intersection(*of.values()))
 
 
 def _secret_of(shown: Shown) -> tuple[str, bool]:

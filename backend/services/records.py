@@ -71,14 +71,15 @@ def case_row(tx: Connection, case_id: str, *, within: frozenset[str] | None = No
     return row
 
 
-def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> None:
-    """Raise ``CaseErased`` for a case that left a tombstone at one of these sites."""
+def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> bool:
+    """Raise ``CaseErased`` for a case that left a tombstone at one of these sites; True when it left one elsewhere."""
     site = tx.execute(select(tombstones.c.site).where(tombstones.c.case_id == case_id)).scalar()
     if site is not None and (within is None or site in within):
         raise CaseErased(
             "this case was erased", field="case_id", value=case_id,
             remedy="Drop it from the phone as well; a new visit is a new case with an id of its own.",
         )  # fmt: skip
+    return site is not None
 
 
 def case_of(row: Row[Any]) -> Case:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases, consents, sites, tombstones
+from backend.db.tables import amendments, cases, consents, sites
 from backend.services.audit import write_audit
 from backend.services.records import ContentDiffers, IdTaken, case_row, check_not_erased, note_change
 from backend.services.standing_consents import first_withdrawn
@@ -43,8 +43,7 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
     }
     with database.write() as tx:
         _check_site(tx, case.site, within)
-        check_not_erased(tx, case.id, within)
-        if tx.execute(select(tombstones.c.case_id).where(tombstones.c.case_id == case.id)).first():
+        if check_not_erased(tx, case.id, within):
             raise IdTaken("case_id", case.id)
         if database.insert_once(tx, cases, row):
             _record_consents(tx, case, row)
