@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, select, union_all, update
 
 from backend.access.actor import actor, browser
 from backend.access.roles import ROLE_OF, ROLES_WITH_SITES, DeviceKind, DeviceState, PersonState, Role
@@ -190,7 +190,7 @@ def caller_of(database: Database, clock: Clock, shown: Shown, *, second_factor: 
     """
     secret, by_cookie = _secret_of(shown)
     with database.read() as connection:
-        row = connection.execute(_WHO.where(tokens.c.secret_sha256 == hash_of(secret))).first()
+        row = connection.execute(_WHO, {"secret_sha256": hash_of(secret)}).first()
         # A cookie's token does not work as a bearer token: its thief would need no CSRF half.
         if row is None or row.revoked_at or row.person_state == PersonState.DISABLED or by_cookie != bool(row.csrf):
             raise TokenUnknown(
@@ -307,7 +307,12 @@ _WHO: Select[Any] = (
         devices.c.confirmed_at,
     )
     .select_from(tokens.outerjoin(people, tokens.c.person_id == people.c.id).outerjoin(devices))
+    .where(tokens.c.secret_sha256 == bindparam("secret_sha256"))
 )  # fmt: skip
+_SITES = union_all(
+    select(person_sites.c.person_id, person_sites.c.site).where(person_sites.c.person_id == bindparam("person_id")),
+    select(device_sites.c.device_id, device_sites.c.site).where(device_sites.c.device_id == bindparam("device_id")),
+)
 
 
 def _caller(connection: Connection, row: Row[Any], *, second_factor: bool) -> Caller:
@@ -340,14 +345,10 @@ def _sites(connection: Connection, row: Row[Any], role: Role) -> frozenset[str] 
     """What both the person and the device belong to."""
     if role not in ROLES_WITH_SITES:
         return None
-    found: list[frozenset[str]] = []
-    if row.person_id:
-        query = select(person_sites.c.site).where(person_sites.c.person_id == row.person_id)
-        found.append(frozenset(connection.execute(query).scalars()))
-    if row.device_id:
-        query = select(device_sites.c.site).where(device_sites.c.device_id == row.device_id)
-        found.append(frozenset(connection.execute(query).scalars()))
-    return frozenset.intersection(*found)
+    of: dict[str, set[str]] = {one: set() for one in (row.person_id, row.device_id) if one}
+    for owner, site in connection.execute(_SITES, {"person_id": row.person_id, "device_id": row.device_id}):
+        of[owner].add(site)
+    return frozenset(set.intersection(*of.values()))
 
 
 def _secret_of(shown: Shown) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 # After a failure the next attempts are left out for this long, so that a dead broker does not slow every request.
 _PAUSE_SECONDS = 2.0
+_UNSAID = "-"  # else Celery spells the payload out for logs that would not keep it
 
 Send = Callable[[PredictCase], bool]
 
@@ -30,7 +31,7 @@ class Sender:
             return False
         try:
             payload = {"payload": message.to_payload()}
-            self._app.send_task(PredictCase.NAME, kwargs=payload, queue=self._queue, retry=False)
+            self._app.send_task(PredictCase.NAME, kwargs=payload, queue=self._queue, retry=False, kwargsrepr=_UNSAID)
         except (OperationalError, OSError) as error:
             self._quiet_until = time.monotonic() + _PAUSE_SECONDS
             about = {"case_id": message.case_id, "photo_id": message.photo_id}

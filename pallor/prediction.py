@@ -40,7 +40,8 @@ class Prediction:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "scored_at": utc_text(self.scored_at)}
+        # not asdict of it all, which copies each of its hundred numbers
+        return {**vars(self), "engine": asdict(self.engine), "scored_at": utc_text(self.scored_at)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:

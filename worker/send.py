@@ -9,6 +9,8 @@ from pallor.messages import RecordPrediction, ReportWorker
 # An idle connection may be a stale one: its first use fails, the second opens another.
 _RETRY = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 
+_UNSAID = "-"  # else Celery spells the payload's numbers out for logs that would not keep them
+
 
 class BrokerAway(Unavailable):
     """The message could not be handed to the broker."""
@@ -23,6 +25,8 @@ class Sender:
     def __call__(self, message: RecordPrediction | ReportWorker) -> None:
         payload = {"payload": message.to_payload()}
         try:
-            self._app.send_task(message.NAME, kwargs=payload, queue=message.QUEUE, retry=True, retry_policy=_RETRY)
+            self._app.send_task(
+                message.NAME, kwargs=payload, queue=message.QUEUE, retry=True, retry_policy=_RETRY, kwargsrepr=_UNSAID
+            )
         except (OperationalError, OSError) as error:
             raise BrokerAway(f"{message.NAME} could not be sent: {error}") from error

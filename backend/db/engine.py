@@ -1,6 +1,8 @@
 """Transactions: one way to read and one to write, the same on SQLite and PostgreSQL."""
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -16,6 +18,7 @@ from pallor.errors import Unavailable
 # country's screening makes tens in a second.
 _WRITER_LOCK = 7_255_671
 _BUSY_SECONDS = 20
+_LOOK_SECONDS = 0.001
 _SHORTLY_MILLISECONDS = 250
 # A host that dies inside a transaction must not stop all writers for ever.
 _PATIENCE = f"-c lock_timeout={_BUSY_SECONDS}s -c idle_in_transaction_session_timeout=60s"
@@ -33,7 +36,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **_options(url))
+        self.engine = create_engine(url, hide_parameters=True, **_options(url))
+        self._turn = threading.Lock()  # of this process's threads: one of them at a time waits for the other processes
         if self.is_sqlite:
             _teach_sqlite_transactions(self.engine)
 
@@ -52,18 +56,32 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, or not at all; there is one writer at a time."""
-        connect = self.engine.connect
-        with _translated(), connect().execution_options(immediate=True) as connection, connection.begin():
+        with _translated(), self._in_turn(), self._connected(immediate=True) as connection, connection.begin():
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER_LOCK})
             yield connection
+
+    def _connected(self, **options: bool) -> Connection:
+        return self.engine.connect().execution_options(**options)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if not self.is_sqlite:  # a server wakes who waits
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_SECONDS):
+            raise DatabaseUnavailable("the database does not answer: it is being written to")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def insert_once(self, tx: Connection, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row unless its primary key is there already; True when this call made it."""
         dialect = sqlite if self.is_sqlite else postgresql
         key = list(table.primary_key.columns)
-        insert = dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=key).returning(*key)
-        return tx.execute(insert).first() is not None
+        insert = dialect.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key)
+        return tx.execute(insert, row).first() is not None
 
     def scrub(self) -> bool:
         """Take what was deleted out of SQLite's files as well; False while somebody's reading holds them: try again.
@@ -89,7 +107,7 @@ class Database:
                     return None
                 raise DatabaseUnavailable(f"the database does not answer: {error}") from error
             finally:
-                connection.cursor().execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+                connection.cursor().execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -98,7 +116,7 @@ class Database:
 def _options(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    return {"pool_size": 8, "connect_args": {"connect_timeout": 5, "options": _PATIENCE}}
+    return {"pool_size": 8, "pool_pre_ping": True, "connect_args": {"connect_timeout": 5, "options": _PATIENCE}}
 
 
 def _teach_sqlite_transactions(engine: Engine) -> None:
@@ -116,14 +134,35 @@ def _teach_sqlite_transactions(engine: Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "secure_delete=ON",  # what is erased is overwritten, not only forgotten
-            f"busy_timeout={_BUSY_SECONDS * 1000}",
+            f"busy_timeout={_BUSY_SECONDS * 1000:.0f}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        if connection.get_execution_options().get("immediate", False):
+            _begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Wait for the one writer's turn by looking often: SQLite's own waiting sleeps up to 100 ms at a time, in which
+    tens of transactions would find their place."""
+    driver: Any = connection.connection.driver_connection
+    until = time.monotonic() + _BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise DatabaseUnavailable(f"the database does not answer: {error}") from error
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000:.0f}")
 
 
 @contextmanager

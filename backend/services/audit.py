@@ -67,10 +67,10 @@ def write_audit(
         "previous": head.digest if head else _BEGINNING,
     }
     digest = _digest(row)
-    tx.execute(audit.insert().values(row | {"digest": digest}))
-    tx.execute(audit_values.insert().values(seq=row["seq"], salt=salt, content=content))
+    tx.execute(audit.insert(), row | {"digest": digest})
+    tx.execute(audit_values.insert(), {"seq": row["seq"], "salt": salt, "content": content})
     tip = {"seq": row["seq"], "digest": digest}
-    tx.execute(update(audit_head).values(tip) if head else audit_head.insert().values(id=1, **tip))
+    tx.execute(update(audit_head), tip) if head else tx.execute(audit_head.insert(), {"id": 1, **tip})
 
 
 def verify_audit(database: Database, noted: tuple[int, str] | None = None) -> tuple[int, str]:

@@ -1,9 +1,10 @@
 """A worker's answer comes home: recorded once for each photo and release, shown once for each photo."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import photos, predictions
@@ -17,6 +18,7 @@ from pallor.messages import RecordPrediction
 log = logging.getLogger(__name__)
 
 _ACTOR = "worker"
+_THIS = update(photos).where(photos.c.id == bindparam("photo"))
 
 
 def record_prediction(database: Database, clock: Clock, message: RecordPrediction, table: str) -> bool:
@@ -26,47 +28,58 @@ def record_prediction(database: Database, clock: Clock, message: RecordPredictio
     is a challenger's, whenever it comes. What comes after the photo was erased, or after consent to care was withdrawn,
     is let go.
     """
+    return bool(record_predictions(database, clock, [message], table))
+
+
+def record_predictions(
+    database: Database, clock: Clock, messages: Sequence[RecordPrediction], table: str
+) -> list[RecordPrediction]:
+    """Record several, all or none; those that changed anything."""
     with database.write() as tx:
-        photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
-        if photo is None or photo.state == "uploading":
-            about = {"photo_id": message.photo_id, "case_id": photo.case_id if photo else None}
-            log.warning("an answer for a photo that is not here", extra=about)
+        return [message for message in messages if _record(database, tx, clock, message, table)]
+
+
+def _record(database: Database, tx: Connection, clock: Clock, message: RecordPrediction, table: str) -> bool:
+    photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
+    if photo is None or photo.state == "uploading":
+        about = {"photo_id": message.photo_id, "case_id": photo.case_id if photo else None}
+        log.warning("an answer for a photo that is not here", extra=about)
+        return False
+    try:
+        check_care(tx, photo.case_id)
+    except ConsentWithdrawn:
+        about = {"photo_id": message.photo_id, "case_id": photo.case_id}
+        log.info("an answer that nobody may use any more is let go", extra=about)
+        return False
+    this = {"photo": message.photo_id}
+    if message.prediction is None:
+        if photo.state != "waiting" or message.shadow:  # a release on trial sends nobody back to the camera
             return False
-        try:
-            check_care(tx, photo.case_id)
-        except ConsentWithdrawn:
-            about = {"photo_id": message.photo_id, "case_id": photo.case_id}
-            log.info("an answer that nobody may use any more is let go", extra=about)
-            return False
-        this = photos.c.id == message.photo_id
-        if message.prediction is None:
-            if photo.state != "waiting" or message.shadow:  # a release on trial sends nobody back to the camera
-                return False
-            tx.execute(update(photos).where(this).values(state="refused", refusal=message.refusal))
-            note_change(tx, clock, "photo", message.photo_id, photo.case_id)
-            refused = {"refusal": message.refusal, "release_id": message.release_id}
-            write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
-            derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
-            return True
-        own = predictions.c.photo_id == message.photo_id
-        shown = not message.shadow and tx.execute(select(own).where(own, predictions.c.shown)).first() is None
-        row = {
-            "photo_id": message.photo_id,
-            "release_id": message.release_id,
-            "probability": message.prediction.probability,
-            "answer": message.prediction.to_json(),
-            "shown": shown,
-            "recorded_at": clock.now(),
-            "embedding": np.asarray(message.prediction.embedding, "<f4").tobytes(),
-        }
-        if not database.insert_once(tx, predictions, row):
-            if not shown:
-                return False
-            # As a challenger it has answered this photo before it became the one that is shown.
-            tx.execute(update(predictions).where(own, predictions.c.release_id == message.release_id).values(row))
-        if shown:
-            tx.execute(update(photos).where(this).values(state="scored", refusal=None))
-            note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
-        said = {name: row[name] for name in ("release_id", "probability", "shown")}
-        write_audit(tx, clock, _ACTOR, "prediction.record", message.photo_id, case_id=photo.case_id, new=said)
+        tx.execute(_THIS, this | {"state": "refused", "refusal": message.refusal})
+        note_change(tx, clock, "photo", message.photo_id, photo.case_id)
+        refused = {"refusal": message.refusal, "release_id": message.release_id}
+        write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
+        derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
         return True
+    own = predictions.c.photo_id == message.photo_id
+    shown = not message.shadow and tx.execute(select(own).where(own, predictions.c.shown)).first() is None
+    row = {
+        "photo_id": message.photo_id,
+        "release_id": message.release_id,
+        "probability": message.prediction.probability,
+        "answer": message.prediction.to_json(),
+        "shown": shown,
+        "recorded_at": clock.now(),
+        "embedding": np.asarray(message.prediction.embedding, "<f4").tobytes(),
+    }
+    if not database.insert_once(tx, predictions, row):
+        if not shown:
+            return False
+        # As a challenger it has answered this photo before it became the one that is shown.
+        tx.execute(update(predictions).where(own, predictions.c.release_id == message.release_id).values(row))
+    if shown:
+        tx.execute(_THIS, this | {"state": "scored", "refusal": None})
+        note_change(tx, clock, "prediction", message.photo_id, photo.case_id)
+    said = {name: row[name] for name in ("release_id", "probability", "shown")}
+    write_audit(tx, clock, _ACTOR, "prediction.record", message.photo_id, case_id=photo.case_id, new=said)
+    return True

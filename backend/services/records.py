@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from backend.db.engine import Database
 from backend.db.tables import cases, changes, lab_results, lab_retractions, tombstones
@@ -63,7 +63,7 @@ def case_row(tx: Connection, case_id: str, *, within: frozenset[str] | None = No
     Raises:
         NotFound, CaseErased
     """
-    row = tx.execute(select(cases).where(cases.c.id == case_id)).first()
+    row = tx.execute(_CASE, {"case_id": case_id}).first()
     if row is None:
         check_not_erased(tx, case_id, within)
     if row is None or (within is not None and row.site not in within):
@@ -71,14 +71,15 @@ def case_row(tx: Connection, case_id: str, *, within: frozenset[str] | None = No
     return row
 
 
-def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> None:
-    """Raise ``CaseErased`` for a case that left a tombstone at one of these sites."""
+def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> bool:
+    """Raise ``CaseErased`` for a case that left a tombstone at one of these sites; True when it left one elsewhere."""
     site = tx.execute(select(tombstones.c.site).where(tombstones.c.case_id == case_id)).scalar()
     if site is not None and (within is None or site in within):
         raise CaseErased(
             "this case was erased", field="case_id", value=case_id,
             remedy="Drop it from the phone as well; a new visit is a new case with an id of its own.",
         )  # fmt: skip
+    return site is not None
 
 
 def case_of(row: Row[Any]) -> Case:
@@ -87,18 +88,13 @@ def case_of(row: Row[Any]) -> Case:
 
 def standing_results(tx: Connection, case_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """The laboratory results of some cases that no other supersedes and nobody took back, in the order they came in."""
-    later = lab_results.alias()
-    superseded = select(later.c.id).where(later.c.supersedes == lab_results.c.id).exists()
-    retracted = select(lab_retractions.c.id).where(lab_retractions.c.result_id == lab_results.c.id).exists()
-    query = select(lab_results).where(lab_results.c.case_id.in_(case_ids), ~superseded, ~retracted)
-    return tx.execute(query.order_by(lab_results.c.received_at, lab_results.c.id)).all()
+    return tx.execute(_STANDING, {"case_ids": case_ids}).all()
 
 
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
     """Tell the feed that something of a case is new or different (``backend.wire.out.ChangeOut`` lists what)."""
-    site = select(cases.c.site).where(cases.c.id == case_id).scalar_subquery()
-    row = {"kind": kind, "entity_id": entity_id, "case_id": case_id, "site": site, "at": clock.now()}
-    tx.execute(changes.insert().values(row))
+    row = {"kind": kind, "entity_id": entity_id, "case_id": case_id, "of_case": case_id, "at": clock.now()}
+    tx.execute(_CHANGE, row)
 
 
 def put_once(
@@ -119,3 +115,16 @@ def put_once(
         shared = [c for c in row if c in there._mapping and not c.startswith(("received_", "made_")) and c != digest]
         raise ContentDiffers(field, row["id"], [c for c in shared if there._mapping[c] != row[c]] or ["content"])
     return False
+
+
+# Built once: for what every request asks, building a query takes longer than asking it.
+_CASE = select(cases).where(cases.c.id == bindparam("case_id"))
+_LATER = lab_results.alias()
+_STANDING = (
+    select(lab_results)
+    .where(lab_results.c.case_id.in_(bindparam("case_ids", expanding=True)))
+    .where(~select(_LATER.c.id).where(_LATER.c.supersedes == lab_results.c.id).exists())
+    .where(~select(lab_retractions.c.id).where(lab_retractions.c.result_id == lab_results.c.id).exists())
+    .order_by(lab_results.c.received_at, lab_results.c.id)
+)
+_CHANGE = changes.insert().values(site=select(cases.c.site).where(cases.c.id == bindparam("of_case")).scalar_subquery())

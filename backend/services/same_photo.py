@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, Subquery, select
+from sqlalchemy import BindParameter, Connection, Select, Subquery, bindparam, or_, select
 
 from backend.db.engine import Database
 from backend.db.tables import cases, photos, same_photo_members, same_photo_warnings, sites
@@ -19,18 +19,11 @@ def warn_of_same_photo(
     Where people practise the same photograph is sent again and again: such sites and real ones do not warn each other.
     """
     mine = case_row(tx, case_id)
-    practice = select(sites.c.practice).where(sites.c.code == mine.site).scalar_subquery()
-    alike = [photos.c[f"band{i}"] == part for i, part in enumerate(bands(perceptual))]
-    someone_else = (cases.c.site != mine.site) | (cases.c.subject_code != mine.subject_code)
-    query = (
-        select(photos.c.id, photos.c.case_id, photos.c.perceptual_hash)
-        .join(cases, cases.c.id == photos.c.case_id)
-        .join(sites, (sites.c.code == cases.c.site) & (sites.c.practice == practice))
-        .where(alike[0] | alike[1] | alike[2] | alike[3], photos.c.id != photo_id, someone_else)
-    )
+    asked = {"photo": photo_id, "site": mine.site, "code": mine.subject_code}
+    asked |= {f"part{i}": part for i, part in enumerate(bands(perceptual))}
     found = [
         (row.id, row.case_id, apart)
-        for row in tx.execute(query)
+        for row in tx.execute(_PERHAPS_ALIKE, asked)
         if (apart := hamming(perceptual, row.perceptual_hash)) <= NEAR_BITS
     ]
     for other_id, _, apart in found:
@@ -40,7 +33,7 @@ def warn_of_same_photo(
     return sorted({(other_case, other_id) for other_id, other_case, _ in found if other_case != case_id})
 
 
-def photos_alike(photo_ids: Sequence[str] | Select[tuple[str]]) -> Subquery:
+def photos_alike(photo_ids: Sequence[str] | Select[tuple[str]] | BindParameter[Sequence[str]]) -> Subquery:
     """``photo_id``, one of these, and ``other_photo_id``, another subject's: the same photograph by the warnings given
     here, or by what the trainer found. Each pair is there from both sides.
     """
@@ -65,15 +58,28 @@ def people_on_photos() -> Subquery:
 
 def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
     """For each of these photos the cases of other subjects that hold the same photograph, each with its site."""
-    alike = photos_alike(photo_ids)
-    query = (
-        select(alike.c.photo_id, photos.c.case_id, cases.c.site)
-        .join(photos, photos.c.id == alike.c.other_photo_id)
-        .join(cases, cases.c.id == photos.c.case_id)
-        .distinct()
-        .order_by(photos.c.case_id)
-    )
     found: dict[str, list[tuple[str, str]]] = {photo_id: [] for photo_id in photo_ids}
-    for row in connection.execute(query):
+    for row in connection.execute(_SAME_PHOTO_CASES, {"photo_ids": photo_ids}):
         found[row.photo_id].append((row.case_id, row.site))
     return found
+
+
+# Built once: every photo that arrives asks these.
+_MINE = sites.alias()
+_BANDS = [photos.c[f"band{i}"] == bindparam(f"part{i}") for i in range(NEAR_BITS + 1)]
+_PERHAPS_ALIKE = (
+    select(photos.c.id, photos.c.case_id, photos.c.perceptual_hash)
+    .join(cases, cases.c.id == photos.c.case_id)
+    .join(sites, sites.c.code == cases.c.site)
+    .where(or_(*_BANDS), photos.c.id != bindparam("photo"))
+    .where((cases.c.site != bindparam("site")) | (cases.c.subject_code != bindparam("code")))
+    .where(sites.c.practice == select(_MINE.c.practice).where(_MINE.c.code == bindparam("site")).scalar_subquery())
+)
+_ALIKE = photos_alike(bindparam("photo_ids", expanding=True))
+_SAME_PHOTO_CASES = (
+    select(_ALIKE.c.photo_id, photos.c.case_id, cases.c.site)
+    .join(photos, photos.c.id == _ALIKE.c.other_photo_id)
+    .join(cases, cases.c.id == photos.c.case_id)
+    .distinct()
+    .order_by(photos.c.case_id)
+)

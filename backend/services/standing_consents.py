@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select
 
 from backend.db.tables import cases, consents
 from pallor.consent import Purpose, Statement, stands
@@ -28,15 +28,8 @@ class Standing:
 
 def standing_consents(connection: Connection, case_ids: Sequence[str]) -> dict[str, dict[Purpose, Standing]]:
     """What stands for each of these cases, by purpose."""
-    same_person = (consents.c.site == cases.c.site) & (consents.c.subject_code == cases.c.subject_code)
-    query = (
-        select(cases.c.id.label("for_case"), consents)
-        .join(consents, same_person & ((consents.c.case_id == cases.c.id) | ~consents.c.given))
-        .where(cases.c.id.in_(case_ids))
-        .order_by(consents.c.counts_from, consents.c.recorded_at, consents.c.id)
-    )
     said: dict[str, list[Row[Any]]] = {case_id: [] for case_id in case_ids}
-    for row in connection.execute(query):
+    for row in connection.execute(_SAID, {"case_ids": case_ids}):
         said[row.for_case].append(row)
     return {case_id: {purpose: _standing(purpose, rows) for purpose in Purpose} for case_id, rows in said.items()}
 
@@ -90,3 +83,12 @@ def _standing(purpose: Purpose, rows: list[Row[Any]]) -> Standing:
         wording=yes.wording if yes else None,
         withdrawn_at=no.at if no and not given else None,
     )
+
+
+_SAID = (  # built once: every photo and every answer asks it
+    select(cases.c.id.label("for_case"), consents)
+    .join(consents, (consents.c.site == cases.c.site) & (consents.c.subject_code == cases.c.subject_code))
+    .where((consents.c.case_id == cases.c.id) | ~consents.c.given)
+    .where(cases.c.id.in_(bindparam("case_ids", expanding=True)))
+    .order_by(consents.c.counts_from, consents.c.recorded_at, consents.c.id)
+)

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
-from backend.db.tables import amendments, cases, consents, sites, tombstones
+from backend.db.tables import amendments, cases, consents, sites
 from backend.services.audit import write_audit
 from backend.services.records import ContentDiffers, IdTaken, case_row, check_not_erased, note_change
 from backend.services.standing_consents import first_withdrawn
@@ -51,8 +51,7 @@ def record_case(
         "received_by": by,
     }
     check_own_site(tx, case.site, within)
-    check_not_erased(tx, case.id, within)
-    if tx.execute(select(tombstones.c.case_id).where(tombstones.c.case_id == case.id)).first():
+    if check_not_erased(tx, case.id, within):
         raise IdTaken("case_id", case.id)
     if database.insert_once(tx, cases, row):
         _record_consents(tx, case, row)
@@ -75,7 +74,7 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
         said = {"purpose": purpose.value, "given": True, "at": consent.at, "wording": consent.wording}
         moment = given_from(consent.at, row["received_at"], withdrawn=withdrawn)
         stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
-        tx.execute(consents.insert().values(said | who | stamp))
+        tx.execute(consents.insert(), said | who | stamp)
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:

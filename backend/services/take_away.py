@@ -29,7 +29,7 @@ def ask_to_take_away(database: Database, tx: Connection, now: datetime, keys: It
 def begin_claim(tx: Connection, now: datetime, key: str) -> str:
     """Say that an object is about to be stored; the claim's id, with which it ends."""
     claim_id = new_id()
-    tx.execute(object_claims.insert().values(id=claim_id, key=key, until=now + _CLAIM))
+    tx.execute(object_claims.insert(), {"id": claim_id, "key": key, "until": now + _CLAIM})
     return claim_id
 
 

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -119,3 +120,13 @@ class Wire(BaseModel):
     """No field passes that is not named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def model_json_schema(cls, *how: Any, **also: Any) -> dict[str, Any]:
+        """Made once where nothing is asked of it: flask-openapi reads headers and queries by it, at every request."""
+        return super().model_json_schema(*how, **also) if how or also else _schema_of(cls)
+
+
+@cache
+def _schema_of(model: type[Wire]) -> dict[str, Any]:
+    return super(Wire, model).model_json_schema()

@@ -5,7 +5,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from backend.services.specimen_barcode import check_barcode
 from backend.wire.fields import (
@@ -147,10 +147,10 @@ class PhotoQuery(Wire):
     eye: Literal["left", "right"] | None = None
 
 
-class PieceHeaders(BaseModel):
+class PieceHeaders(Wire):
     """Resumable by offset; digests as in RFC 9530."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
     repr_digest: StrictStr = Field(
         alias="Repr-Digest", max_length=200, description="`sha-256=:<base64>:` of the whole",

@@ -7,10 +7,10 @@ by quarters; it does not find one that was marked anew or turned by a few degree
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from pallor.image.decode import Photo
-from pallor.image.preprocess import tight
+from pallor.image.preprocess import tight, without_rim
 
 NEAR_BITS = 3  # hashes at most this far apart are the same photo; ``bands`` depends on it
 _BANDS = NEAR_BITS + 1
@@ -44,19 +44,13 @@ def bands(h: str) -> tuple[int, int, int, int]:
 def _pattern(photo: Photo) -> NDArray[np.float32]:
     """(32, 32): brightness of the region less its mean, landscape, 0 outside."""
     region = tight(photo)
-    mask = _without_outermost_pixels(region.mask)
+    inner = without_rim(region.mask, 1)  # every resizing mixes the outermost pixels with what lay outside
+    mask = inner if inner.any() else region.mask
     luma = region.rgb.astype(np.float32) @ _LUMA.astype(np.float32)
     pattern = np.where(mask, luma - luma[mask].mean(), 0).astype(np.float32)
     landscape = pattern if pattern.shape[1] >= pattern.shape[0] else np.rot90(pattern)
     small = Image.fromarray(np.ascontiguousarray(landscape)).resize((_GRID, _GRID), Image.Resampling.BILINEAR)
     return np.asarray(small)
-
-
-def _without_outermost_pixels(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Less a rim of one pixel, which every resizing mixes with what lay outside."""
-    padded = Image.fromarray(np.pad(mask, 1).astype(np.uint8))
-    inner = np.asarray(padded.filter(ImageFilter.MinFilter(3)))[1:-1, 1:-1] > 0
-    return inner if inner.any() else mask
 
 
 def _frequencies(pattern: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -101,6 +101,14 @@ def tight(photo: Photo) -> Photo:
     return Photo(photo.rgb[box], photo.mask[box])
 
 
+def without_rim(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """Where the mask and all within so many rows and columns are inside; beyond the photo nothing is."""
+    for _ in range(2):  # along the rows' axis, then along the other
+        padded, rows = np.pad(mask, ((pixels, pixels), (0, 0))), len(mask)
+        mask = np.logical_and.reduce([padded[at : at + rows] for at in range(2 * pixels + 1)]).T
+    return mask
+
+
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

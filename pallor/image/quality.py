@@ -9,14 +9,16 @@ no detail at all (a wall, a card, a photo far out of focus) a ratio says nothing
 """
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from pallor.image.decode import Photo
-from pallor.image.preprocess import tight
+from pallor.image.preprocess import tight, without_rim
 
 QUALITY_VERSION = "2"  # travels with each verdict; changes when a measure or a limit does
 
@@ -42,8 +44,9 @@ _JUDGED_SIDE = 256  # about a model's input: detail too fine for it is not misse
 _RIM_PIXELS = 5  # at the rim of the mask, skin and eyeball blur into the region and would pass for detail
 _MIN_CORE_PIXELS = 200
 _TOO_FAINT = 5e-4  # detail below this, in log units, is as good as none
-_SIGMAS = (1.0, 2.0, 4.0)  # detail lies between one and the next
+_SIGMAS = (1.0, 2.0, 4.0)  # pixels, standard deviations of Gaussians; detail lies between one and the next
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+_BLOCK = 32  # rows that are smoothed by one multiplication
 
 Array = NDArray[np.float32]
 
@@ -135,23 +138,20 @@ def judge(photo: Photo) -> Quality:
 def _sharpness(photo: Photo) -> tuple[float, float]:
     """Fine over coarse detail, the larger of the two ratios; and fine detail in light by itself."""
     rgb, mask = _at_judged_size(photo)
-    core = _without_rim(mask)
+    core = _core(mask)
     bands = rgb.astype(np.float32)
     red, green, light = (np.log(band + 8) for band in (bands[..., 0], bands[..., 1], bands @ _LUMA))
-    in_light, in_blood = _details(light, mask, core), _details(red - green, mask, core)
-    return max(_ratio(*in_light), _ratio(*in_blood)), in_light[0]
+    fine, coarse = _details(np.stack([light, red - green]), mask, core)
+    ratios = np.hypot(fine, _TOO_FAINT) / np.hypot(coarse, _TOO_FAINT)
+    return float(ratios.max()), float(fine[0])
 
 
-def _details(values: Array, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> tuple[float, float]:
-    """Detail of one to two pixels, and of two to four, in root mean square (differences of Gaussians)."""
-    level = values[mask].mean()
-    layers = [_smoothed(np.where(mask, values - level, 0), mask, sigma) for sigma in _SIGMAS]
-    fine, coarse = (float(np.sqrt(np.mean((sharper - softer)[core] ** 2))) for sharper, softer in pairwise(layers))
+def _details(planes: Array, mask: NDArray[np.bool_], core: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Detail of one to two pixels and of two to four, root mean square, of each plane (differences of Gaussians)."""
+    level = planes[:, mask].mean(axis=1)
+    layers = [_smoothed(planes - level[:, None, None], mask, sigma) for sigma in _SIGMAS]
+    fine, coarse = (np.sqrt(np.mean((a - b)[:, core] ** 2, axis=1)) for a, b in pairwise(layers))
     return fine, coarse
-
-
-def _ratio(fine: float, coarse: float) -> float:
-    return float(np.hypot(fine, _TOO_FAINT) / np.hypot(coarse, _TOO_FAINT))
 
 
 def _at_judged_size(photo: Photo) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -167,25 +167,37 @@ def _at_judged_size(photo: Photo) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]
     return (np.asarray(rgb), whole) if whole.any() else (region.rgb, region.mask)
 
 
-def _without_rim(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    padded = Image.fromarray(np.pad(mask, _RIM_PIXELS).astype(np.uint8))
-    inner = slice(_RIM_PIXELS, -_RIM_PIXELS)
-    core = np.asarray(padded.filter(ImageFilter.MinFilter(2 * _RIM_PIXELS + 1)))[inner, inner] > 0
+def _core(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    core = without_rim(mask, _RIM_PIXELS)
     return core if np.count_nonzero(core) >= _MIN_CORE_PIXELS else mask
 
 
-def _smoothed(values: Array, mask: NDArray[np.bool_], sigma: float) -> Array:
-    """Gaussian mean of the values inside the mask (normalized convolution), 0 outside it."""
-    weight = _gaussian(mask.astype(np.float32), sigma)
-    return np.divide(_gaussian(values, sigma), weight, out=np.zeros_like(values), where=mask)
+def _smoothed(planes: Array, mask: NDArray[np.bool_], sigma: float) -> Array:
+    """Gaussian mean of each plane's values inside the mask (normalized convolution), 0 outside it."""
+    *sums, weight = _gaussian(np.concatenate([planes * mask, mask[None].astype(np.float32)]), sigma)
+    smoothed: Array = np.divide(sums, weight, out=np.zeros_like(planes), where=mask)
+    return smoothed
 
 
-def _gaussian(values: Array, sigma: float) -> Array:
+def _gaussian(planes: Array, sigma: float) -> Array:
+    for _ in range(2):  # along the rows' axis, then along the other
+        planes = _smoothed_down(planes, sigma).swapaxes(1, 2)
+    return planes
+
+
+def _smoothed_down(planes: Array, sigma: float) -> Array:
+    """Along the second axis, block by block: a block and what surrounds it, times weights that are the same for all."""
+    weights, rows = _weights(sigma), planes.shape[1]
+    reach = (weights.shape[1] - _BLOCK) // 2
+    padded = np.pad(planes, ((0, 0), (reach, reach + -rows % _BLOCK), (0, 0)))
+    blocks = sliding_window_view(padded, weights.shape[1], axis=1)[:, ::_BLOCK].swapaxes(2, 3)
+    return (weights @ blocks).reshape(len(planes), -1, planes.shape[2])[:, :rows]
+
+
+@cache
+def _weights(sigma: float) -> Array:
+    """(_BLOCK, _BLOCK and the Gaussian's reach on both sides): how much each row counts for each of a block."""
     reach = int(np.ceil(3 * sigma))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weights = (weights / weights.sum()).astype(np.float32)
-    for axis in (0, 1):
-        around = [(reach, reach) if axis == other else (0, 0) for other in (0, 1)]
-        windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, around), len(weights), axis)
-        values = np.asarray(windows @ weights, np.float32)
-    return values
+    gaussian = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    rows = [np.pad(gaussian / gaussian.sum(), (row, _BLOCK - 1 - row)) for row in range(_BLOCK)]
+    return np.array(rows, np.float32)

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
+from backend.db.tables import upload_pieces
 from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import decode
@@ -117,6 +119,19 @@ def test_a_photo_that_could_not_be_stored_is_taken_in_when_it_is_sent_again(api,
     assert api.put_photo(case_id, data, photo_id).status_code == 503
     store.with_name("unmounted").rename(store)
     assert api.put_photo(case_id, data, photo_id).status_code == 201
+
+
+def test_a_photo_that_comes_at_once_waits_in_the_database_only_while_it_cannot_be_stored(api):
+    case_id, photo_id, data = api.put_case(), new_id(), a_good_png()
+    store = api.parts.store.root
+    store.rename(store.with_name("unmounted"))
+    assert api.put_photo(case_id, data, photo_id).status_code == 503
+    assert api.call("GET", f"/cases/{case_id}/photos/{photo_id}").headers["Upload-Offset"] == str(len(data))
+    store.with_name("unmounted").rename(store)
+    assert _piece(api, case_id, photo_id, data, len(data), len(data)).status_code == 201
+    assert api.put_photo(case_id, a_good_png(seed=1)).status_code == 201
+    with api.parts.database.read() as connection:
+        assert connection.execute(select(upload_pieces)).all() == []
 
 
 def test_another_photo_under_the_same_id_is_a_conflict(api):
