@@ -242,7 +242,7 @@ def to_case(case_id: str, body: CaseIn, now: datetime) -> Case:
         danger_signs=tuple(sorted(set(body.danger_signs))),
         severe_pallor=body.severe_pallor,
         sore_eye=body.sore_eye,
-        specimen_barcode=body.specimen_barcode,
+        specimen_barcode=None if body.specimen_barcode is None else check_barcode(body.specimen_barcode),
     )
 
 

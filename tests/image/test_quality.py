@@ -134,8 +134,8 @@ def test_a_real_photo_far_out_of_focus_is_refused(real_photos):
 
 def far_out_of_focus(photo, sigma=20):
     bands = np.where(photo.mask[..., None], photo.rgb, 0).astype(np.float32)
-    smooth = [_smoothed(bands[..., c], photo.mask, sigma) for c in range(3)]
-    return Photo(np.stack(smooth, -1).clip(0, 255).astype(np.uint8), photo.mask)
+    smooth = np.moveaxis(_smoothed(np.moveaxis(bands, -1, 0), photo.mask, sigma), 0, -1)
+    return Photo(smooth.clip(0, 255).astype(np.uint8), photo.mask)
 
 
 @pytest.fixture(scope="module")
