@@ -16,11 +16,10 @@ export function OneCase({ id }: { id: string }) {
   const phone = usePhone();
   const known = phone.cases.value.find((one) => one.case_id === id);
   const retaking = useSignal<Eye | null>(null);
-  const { guard, shown } = useFault();
   if (!known) return <Screen title={t("case.title")} back={() => go("home")}><p>{t("case.gone")}</p></Screen>;
   if (retaking.value) {
     const taken = async (photo: TakenPhoto) => {
-      await guard(() => phone.retake(id, [photo]));
+      await phone.retake(id, [photo]);
       retaking.value = null;
     };
     return (
@@ -31,7 +30,6 @@ export function OneCase({ id }: { id: string }) {
   }
   return (
     <Screen title={known.subject_code} back={() => go("home")}>
-      {shown}
       <Alerted known={known} />
       <AdviceCard known={known} />
       {known.label && <LabelCard label={known.label} />}

@@ -98,9 +98,17 @@ function OneTask({ task }: { task: Task }) {
         </Card>
       );
     case "sign-in-again":
-      return <Card tone="info" title={t("tasks.sign-in-again")} />;
+      return (
+        <Card tone="info" title={t("tasks.sign-in-again")}>
+          <Button label={t("sign-in.do")} onPress={() => go("sign-in")} />
+        </Card>
+      );
     case "enrol-again":
-      return <Card tone="warn" title={t("tasks.enrol-again")} />;
+      return (
+        <Card tone="warn" title={t("tasks.enrol-again")}>
+          <Button label={t("enrol.do")} onPress={() => go("enrol")} />
+        </Card>
+      );
   }
 }
 
