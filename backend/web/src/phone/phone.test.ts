@@ -5,7 +5,7 @@ import { compactDecrypt } from "jose";
 import { beforeEach, expect, test, vi } from "vitest";
 import { compactOf, facts, holds, keyPair, NOW, photo, SITE, TheServer } from "../../tests/a";
 import type { Phone } from "../port";
-import { type Database, openDatabase } from "../queue/database";
+import { type Database, marksOf, openDatabase } from "../queue/database";
 import { digestOf } from "../sealing/digest";
 import { type Core, openCore } from "./core";
 import { phoneOf } from "./open";
@@ -146,6 +146,20 @@ test("ten wrong PINs drop the key of history and drafts, never the queue", async
   expect(phone.sending.value.all_sent).toBe(true);
 });
 
+test("what is said later of a case is seen at once, also without a network", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  const case_id = await takeCase(phone, [photo(100)], true);
+  await phone.followUp(case_id, "reached");
+  await phone.sayConsent(case_id, { purpose: "training", given: false, at: NOW.toISOString(), wording: "training-en-1" });
+  expect(phone.cases.value[0]).toMatchObject({
+    follow_up: { state: "reached" },
+    consent: { care: true, training: false },
+    waiting: ["follow-up", "consent"],
+  });
+});
+
 test("two people on one phone see nothing of each other's", async () => {
   const phone = await aPhone();
   await comeIn(phone);
@@ -206,6 +220,24 @@ test("30 days without the server lock the history; taking cases goes on, and con
   await later.sendNow();
   expect(later.historyLocked.value).toBe(false);
   expect(later.cases.value.map((known) => known.case_id)).toContain(case_id);
+});
+
+test("a clock that ran a year ahead locks nothing once it is right and the server was heard", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  clock = new Date(NOW.getTime() + 365 * DAY_MS);
+  await (await aPhone()).sendNow();
+  clock = NOW;
+  server.away = false;
+  const sender = senderOf(await openCore(database, server.request, () => clock, CHEAP), () => 0, async () => {});
+  await sender.roundIfDue();
+  expect(await marksOf(database)).toMatchObject({ failures: 0, next_try_at: null }); // it did not wait for the year to be over
+  const later = await aPhone();
+  await later.unlock("nurse-12", PIN);
+  expect(later.historyLocked.value).toBe(true);
+  await later.sendNow();
+  expect(later.historyLocked.value).toBe(false);
 });
 
 test("a phone that asks nobody claims no contact", async () => {

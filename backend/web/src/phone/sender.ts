@@ -13,6 +13,7 @@ import { forget, prune, remember } from "../vault/seen";
 import type { Core } from "./core";
 import { keepSignedIn } from "./who";
 
+const LONGEST_WAIT_MS = 3600_000;
 const ARRIVED_KEPT_MS = 90 * 24 * 3600_000;
 
 export interface Sender {
@@ -146,7 +147,9 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
 
   async function roundIfDue(): Promise<void> {
     const { next_try_at } = await marksOf(core.database);
-    if (next_try_at === null || Date.parse(next_try_at) <= core.now().getTime()) await round();
+    const left_ms = Date.parse(next_try_at ?? "") - core.now().getTime();
+    if (left_ms > 0 && left_ms <= LONGEST_WAIT_MS) return; // a longer one was written by a clock that ran ahead
+    await round();
   }
 
   return { busy, pause, contact, wiped, enrolAgain, round, roundIfDue };

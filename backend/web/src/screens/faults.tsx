@@ -1,6 +1,7 @@
 /** What went wrong, in words; and a place on the screen for it. */
 import { useSignal } from "@preact/signals";
 import { PhoneFault, type FieldFault } from "../phone/fault";
+import type { Refusal } from "../port";
 import { said, t } from "../words/words";
 import { Card } from "./parts";
 
@@ -28,6 +29,11 @@ export function useFault() {
     </div>
   );
   return { guard, shown };
+}
+
+/** Why the server would not have it; its own sentence, in English, is for whoever has to look after it (queue.tsx). */
+export function refusalWords({ code }: Refusal): string {
+  return said("refusal", code, t("refusal.other"));
 }
 
 export function faultOf(faults: readonly FieldFault[], field: string): string | null {
