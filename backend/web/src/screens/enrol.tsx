@@ -18,6 +18,7 @@ export function Enrol() {
   const enrol = (code: string) =>
     guard(async () => {
       await phone.enrol(code);
+      void phone.askToPersist(); // what was taken must outlive a full disk; "This phone" says whether the browser agreed
       goInstead("home");
     });
   return (
