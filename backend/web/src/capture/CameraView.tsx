@@ -33,6 +33,7 @@ export interface CameraViewProps {
 }
 
 export function CameraView({ words, onShot, onFault }: CameraViewProps) {
+  const whole = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const camera = useCameraWhileSeen(onFault);
   const room = useRoom(video, camera);
@@ -42,6 +43,7 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
   useEffect(() => {
     setPlaying(false);
     if (video.current) video.current.srcObject = camera?.stream ?? null;
+    whole.current?.scrollIntoView({ block: "end" }); // the shutter lies within reach, also on a short screen
   }, [camera]);
 
   const take = async (): Promise<void> => {
@@ -58,7 +60,7 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
     if (file) shotOf(file).then(onShot, onFault);
   };
   return (
-    <div class="viewfinder">
+    <div ref={whole} class="viewfinder">
       <div class="viewfinder-picture">
         <video ref={video} aria-label={words.viewfinder} autoplay playsinline muted onLoadedData={() => setPlaying(true)} />
         <svg class="viewfinder-guide" viewBox={`0 0 ${room.width} ${room.height}`} aria-hidden="true">

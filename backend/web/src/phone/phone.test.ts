@@ -73,6 +73,23 @@ test("offline, a finished case is sealed and waits; the draft is gone and nothin
     expect(await holds(database, readable)).toBe(false);
 });
 
+test("what cannot be written whole is not written at all, and can be finished later", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  const put = IDBObjectStore.prototype.put;
+  IDBObjectStore.prototype.put = function (this: IDBObjectStore, ...given) {
+    if (this.name === "blobs") throw new DOMException("full", "QuotaExceededError");
+    return put.apply(this, given);
+  };
+  const refused = await takeCase(phone, [photo(100)]).catch((error: unknown) => error);
+  IDBObjectStore.prototype.put = put;
+  expect(refused).toMatchObject({ code: "storage-full" });
+  expect([phone.drafts.value.length, await database.count("queue")]).toEqual([1, 0]);
+  await phone.finishDraft(phone.drafts.value[0]?.draft_id ?? "");
+  expect([phone.drafts.value.length, await database.count("queue"), await database.count("blobs")]).toEqual([0, 1, 1]);
+});
+
 test("what is sealed is what was taken; the crop around it goes along with consent to training alone", async () => {
   const phone = await aPhone();
   await comeIn(phone);

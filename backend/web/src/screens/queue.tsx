@@ -57,10 +57,12 @@ function PutAside({ record }: { record: QueueRecord }) {
   const { refusal } = record.state;
   return (
     <Card tone="warn" title={`${record.subject_code ?? t("queue.sealed")} · ${said("kind", record.kind, record.kind)}: ${refusalWords(refusal)}`}>
-      <details>
-        <summary>{t("refusal.said")}</summary>
-        <p lang="en">{refusal.title}</p>
-      </details>
+      {refusal.code !== "bytes-lost" && (
+        <details>
+          <summary>{t("refusal.said")}</summary>
+          <p lang="en">{refusal.title}</p>
+        </details>
+      )}
       <p class="hint">{t(refusal.kept_by_server ? "queue.kept-there" : "queue.kept-here-only")}</p>
       {shown}
       <Button label={t("queue.again")} onPress={async () => void (await guard(() => phone.tryAgain(record.submission_id)))} />
