@@ -52,9 +52,11 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
     taking.current = true;
     const captured_at = new Date().toISOString();
     const facts = camera.facts();
-    const frame = await bestOf(() => grab(seen, seenIn(seen), SHOT_WIDTH));
-    taking.current = false;
-    onShot({ frame, captured_at, facts });
+    try {
+      onShot({ frame: await bestOf(() => grab(seen, seenIn(seen), SHOT_WIDTH)), captured_at, facts });
+    } finally {
+      taking.current = false;
+    }
   };
   const choose = (file: File | undefined): void => {
     if (file) shotOf(file).then(onShot, onFault);
