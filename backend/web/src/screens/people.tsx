@@ -116,7 +116,7 @@ function NewPassword({ back, next }: { back: () => void; next: (step: NextStep) 
   const { guard, shown } = useFault();
   const change = async () => {
     const step = await guard(() => phone.choosePassword(old.value, chosen.value));
-    if (step && step !== "in") next(step);
+    if (step) next(step);
   };
   return (
     <Screen title={t("new-password.title")} back={back}>
