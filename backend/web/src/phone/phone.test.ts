@@ -325,6 +325,21 @@ test("a case that cannot be is not sealed, and says which field is wrong", async
   expect(phone.drafts.value).toHaveLength(1);
 });
 
+test("a phone that the server does not know any more says so at once, is enrolled again, and has lost nothing", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.unknown = true;
+  await takeCase(phone, [photo(100)]);
+  await phone.startDraft(SITE);
+  await phone.sendNow();
+  expect(phone.tasks.value).toEqual([{ is: "enrol-again" }, { is: "sign-in-again" }]);
+  server.unknown = false;
+  await phone.enrol("7K2QH-93XVC");
+  expect([phone.sending.value.all_sent, phone.drafts.value.length, phone.cases.value.length]).toEqual([true, 1, 1]);
+  expect(await phone.signIn("nurse-12", "correct horse")).toBe("in");
+  expect(phone.tasks.value).toEqual([]);
+});
+
 test("the screens see no token", async () => {
   const phone = await aPhone();
   await comeIn(phone);

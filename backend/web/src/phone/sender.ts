@@ -59,12 +59,14 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
     onProgress: () => void core.changed("queue"),
   };
 
-  function onPersonRefused(person: string): void {
+  let again = false; // something was queued while a round was at its end
+
+  async function onPersonRefused(person: string): Promise<void> {
     const opened = core.opened.value;
     if (opened?.person === person) core.opened.value = { ...opened, sign_in_again: true };
+    await mark(core.database, { session_checked_at: null }); // whoever signed in on a phone goes with it: is it still known?
+    again = true;
   }
-
-  let again = false; // something was queued while a round was at its end
   let running: Promise<void> | null = null;
 
   function round(): Promise<void> {
@@ -167,7 +169,7 @@ function sleep(ms: number): Promise<void> {
 }
 
 /** All pages of the feed, each kept before the next is asked for. */
-async function readFeed(core: Core, request: Request, onPersonRefused: (person: string) => void): Promise<void> {
+async function readFeed(core: Core, request: Request, onPersonRefused: (person: string) => Promise<void>): Promise<void> {
   const opened = core.opened.value;
   if (!opened || opened.sign_in_again) return;
   const { person, key } = opened;
@@ -190,7 +192,7 @@ async function readFeed(core: Core, request: Request, onPersonRefused: (person: 
     await core.changed("people");
   } catch (error) {
     if (!(error instanceof FeedRefused)) throw error;
-    onPersonRefused(person);
+    await onPersonRefused(person);
   }
   await prune(core.database, core.now());
 }
