@@ -35,6 +35,7 @@ SCREENS = {
     "follow-ups": "#/follow-ups",
     "search": "#/search",
     "phone": "#/phone",
+    "sign-in": "#/sign-in",
     "home-fr": "?words=fr",
     "case-es": "?words=es#/case/c-2",
 }  # fmt: skip

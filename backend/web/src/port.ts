@@ -334,7 +334,7 @@ export interface KnownPhoto {
   readonly photo_id: string;
   readonly state: "uploading" | "waiting" | "refused" | "scored";
   readonly refusal: string | null;
-  /** Why another is asked for, in the server's words. */
+  /** Why another is asked for: codes of `retake.<code>`, or the server's own words. */
   readonly retake: readonly string[];
 }
 

@@ -178,6 +178,8 @@ export class TheServer {
   away = false;
   stolen = false;
   one_time = false;
+  /** No token is known any more. */
+  unknown = false;
   /** Whose tokens are refused from now on. */
   gone: string | null = null;
   /** Every answer is somebody else's JSON. */
@@ -192,6 +194,7 @@ export class TheServer {
   readonly request: Request = async (path, ask = {}) => {
     if (this.away) throw new NoAnswer("offline");
     if (this.portal) return answered(200, { login: "https://hotel.example.org" });
+    if (this.unknown && ask.token) return refused(401, "token-unknown");
     if (this.gone && ask.token === `token-of-${this.gone}`) return refused(401, "token-unknown");
     if (path === "/device/queue") {
       this.told = ask.json;

@@ -33,6 +33,7 @@ export interface CameraViewProps {
 }
 
 export function CameraView({ words, onShot, onFault }: CameraViewProps) {
+  const whole = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const camera = useCameraWhileSeen(onFault);
   const room = useRoom(video, camera);
@@ -42,6 +43,7 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
   useEffect(() => {
     setPlaying(false);
     if (video.current) video.current.srcObject = camera?.stream ?? null;
+    whole.current?.scrollIntoView({ block: "end" }); // the shutter lies within reach, also on a short screen
   }, [camera]);
 
   const take = async (): Promise<void> => {
@@ -50,15 +52,17 @@ export function CameraView({ words, onShot, onFault }: CameraViewProps) {
     taking.current = true;
     const captured_at = new Date().toISOString();
     const facts = camera.facts();
-    const frame = await bestOf(() => grab(seen, seenIn(seen), SHOT_WIDTH));
-    taking.current = false;
-    onShot({ frame, captured_at, facts });
+    try {
+      onShot({ frame: await bestOf(() => grab(seen, seenIn(seen), SHOT_WIDTH)), captured_at, facts });
+    } finally {
+      taking.current = false;
+    }
   };
   const choose = (file: File | undefined): void => {
     if (file) shotOf(file).then(onShot, onFault);
   };
   return (
-    <div class="viewfinder">
+    <div ref={whole} class="viewfinder">
       <div class="viewfinder-picture">
         <video ref={video} aria-label={words.viewfinder} autoplay playsinline muted onLoadedData={() => setPlaying(true)} />
         <svg class="viewfinder-guide" viewBox={`0 0 ${room.width} ${room.height}`} aria-hidden="true">

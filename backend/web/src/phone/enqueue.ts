@@ -100,13 +100,19 @@ async function put(
   await stored(async () => {
     const stores = ["queue", "blobs", "drafts", "draft_photos", "seen"] as const;
     const tx = core.database.transaction(stores, "readwrite", DURABLE);
-    await tx.objectStore("queue").put(row);
-    await tx.objectStore("blobs").put({ submission_id: row.submission_id, blob });
-    if (instead) {
-      const photos = tx.objectStore("draft_photos");
-      for (const id of await photos.index("draft_id").getAllKeys(instead.draft_id)) await photos.delete(id);
-      await tx.objectStore("drafts").delete(instead.draft_id);
-      await tx.objectStore("seen").put(instead.seen);
+    try {
+      await tx.objectStore("queue").put(row);
+      await tx.objectStore("blobs").put({ submission_id: row.submission_id, blob });
+      if (instead) {
+        const photos = tx.objectStore("draft_photos");
+        for (const id of await photos.index("draft_id").getAllKeys(instead.draft_id)) await photos.delete(id);
+        await tx.objectStore("drafts").delete(instead.draft_id);
+        await tx.objectStore("seen").put(instead.seen);
+      }
+    } catch (error) {
+      tx.done.catch(() => undefined);
+      if (tx.error === null) tx.abort(); // what throws before it is asked would leave the half that was
+      throw error;
     }
     await tx.done;
   });

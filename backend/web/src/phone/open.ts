@@ -6,7 +6,7 @@ import { discard, takeUpAgain } from "../queue/queue";
 import { clientOf } from "../server/client";
 import { enrol, readCode } from "../server/device";
 import { COST } from "../vault/pin";
-import { forget } from "../vault/seen";
+import { forget, remember, type SeenCase } from "../vault/seen";
 import { type Core, type Opened, openCore } from "./core";
 import { dropDraft, keepPhoto, photoOf, saveDraft } from "./drafts";
 import { finishDraft, say } from "./enqueue";
@@ -84,6 +84,14 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
     return mustBeDraft(draft.draft_id);
   }
 
+  /** What somebody has just said of a case is seen here at once; the feed brings the server's own word of it. */
+  async function noted(case_id: string, change: (seen: SeenCase) => Partial<SeenCase>): Promise<void> {
+    const { person, key } = mustBeOpen();
+    const seen = core.seen.value.get(case_id);
+    if (seen) await remember(database, key, person, [{ ...seen, ...change(seen) }]);
+    await core.changed("seen");
+  }
+
   async function queued<T>(work: Promise<T>): Promise<T> {
     const done = await work;
     void shell.sendLater();
@@ -158,11 +166,13 @@ export function phoneOf(core: Core, sender: Sender, shell: Shell): Phone {
       const site = mustKnow(case_id);
       const said = { kind: "consent", site, case_id, body, consent_id: crypto.randomUUID() } as const;
       await queued(say(core, mustBeOpen(), said));
+      await noted(case_id, ({ consent }) => ({ consent: { ...consent, [body.purpose]: body.given } }));
     },
     async followUp(case_id, state, note = null) {
       const body = { state, at: core.now().toISOString(), note };
       const said = { kind: "follow-up", site: mustKnow(case_id), case_id, body } as const;
       await queued(say(core, mustBeOpen(), { ...said, follow_up_id: crypto.randomUUID() }));
+      await noted(case_id, () => ({ follow_up: body }));
     },
     async acknowledge(case_id, result_id) {
       const body = { at: core.now().toISOString() };

@@ -109,6 +109,23 @@ test("what is sealed is what was taken; the crop around it goes along with conse
   expect(headers[0].body.step).toBeUndefined();
 });
 
+test("what cannot be written whole is not written at all, and can be finished later", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  const put = IDBObjectStore.prototype.put;
+  IDBObjectStore.prototype.put = function (this: IDBObjectStore, ...given) {
+    if (this.name === "blobs") throw new DOMException("full", "QuotaExceededError");
+    return put.apply(this, given);
+  };
+  const refused = await takeCase(phone, [photo(100)]).catch((error: unknown) => error);
+  IDBObjectStore.prototype.put = put;
+  expect(refused).toMatchObject({ code: "storage-full" });
+  expect([phone.drafts.value.length, await database.count("queue")]).toEqual([1, 0]);
+  await phone.finishDraft(phone.drafts.value[0]?.draft_id ?? "");
+  expect([phone.drafts.value.length, await database.count("queue"), await database.count("blobs")]).toEqual([0, 1, 1]);
+});
+
 test("back online it is sent, received, and the feed says the rest", async () => {
   const phone = await aPhone();
   await comeIn(phone);
@@ -165,6 +182,20 @@ test("ten wrong PINs drop the key of history and drafts, never the queue", async
   server.away = false;
   await phone.sendNow();
   expect(phone.sending.value.all_sent).toBe(true);
+});
+
+test("what is said later of a case is seen at once, also without a network", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  const case_id = await takeCase(phone, [photo(100)], true);
+  await phone.followUp(case_id, "reached");
+  await phone.sayConsent(case_id, { purpose: "training", given: false, at: NOW.toISOString(), wording: "training-en-1" });
+  expect(phone.cases.value[0]).toMatchObject({
+    follow_up: { state: "reached" },
+    consent: { care: true, training: false },
+    waiting: expect.arrayContaining(["follow-up", "consent"]),
+  });
 });
 
 test("two people on one phone see nothing of each other's", async () => {
@@ -227,6 +258,24 @@ test("30 days without the server lock the history; taking cases goes on, and con
   await later.sendNow();
   expect(later.historyLocked.value).toBe(false);
   expect(later.cases.value.map((known) => known.case_id)).toContain(case_id);
+});
+
+test("a clock that ran a year ahead locks nothing once it is right and the server was heard", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.away = true;
+  clock = new Date(NOW.getTime() + 365 * DAY_MS);
+  await (await aPhone()).sendNow();
+  clock = NOW;
+  server.away = false;
+  const sender = senderOf(await openCore(database, server.request, () => clock, CHEAP), () => 0, async () => {});
+  await sender.roundIfDue();
+  expect(await database.get("marks", "marks")).toMatchObject({ failures: 0, next_try_at: null }); // it did not wait for the year to be over
+  const later = await aPhone();
+  await later.unlock("nurse-12", PIN);
+  expect(later.historyLocked.value).toBe(true);
+  await later.sendNow();
+  expect(later.historyLocked.value).toBe(false);
 });
 
 test("a phone that asks nobody claims no contact", async () => {
@@ -295,6 +344,21 @@ test("a case that cannot be is not sealed, and says which field is wrong", async
     ["consent.care", "subject.age_months", "subject.sex", "subject_code"],
   );
   expect(phone.drafts.value).toHaveLength(1);
+});
+
+test("a phone that the server does not know any more says so at once, is enrolled again, and has lost nothing", async () => {
+  const phone = await aPhone();
+  await comeIn(phone);
+  server.unknown = true;
+  await takeCase(phone, [photo(100)]);
+  await phone.startDraft(SITE);
+  await phone.sendNow();
+  expect(phone.tasks.value).toEqual([{ is: "enrol-again" }, { is: "sign-in-again" }]);
+  server.unknown = false;
+  await phone.enrol("7K2QH-93XVC");
+  expect([phone.sending.value.all_sent, phone.drafts.value.length, phone.cases.value.length]).toEqual([true, 1, 1]);
+  expect(await phone.signIn("nurse-12", "correct horse")).toBe("in");
+  expect(phone.tasks.value).toEqual([]);
 });
 
 test("the screens see no token", async () => {

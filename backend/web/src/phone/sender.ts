@@ -13,6 +13,7 @@ import { forget, prune, remember } from "../vault/seen";
 import type { Core } from "./core";
 import { keepSignedIn } from "./who";
 
+const LONGEST_WAIT_MS = 3600_000;
 const ARRIVED_KEPT_MS = 90 * 24 * 3600_000;
 
 export interface Sender {
@@ -58,12 +59,14 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
     onProgress: () => void core.changed("queue"),
   };
 
-  function onPersonRefused(person: string): void {
+  let again = false; // something was queued while a round was at its end
+
+  async function onPersonRefused(person: string): Promise<void> {
     const opened = core.opened.value;
     if (opened?.person === person) core.opened.value = { ...opened, sign_in_again: true };
+    await mark(core.database, { session_checked_at: null }); // whoever signed in on a phone goes with it: is it still known?
+    again = true;
   }
-
-  let again = false; // something was queued while a round was at its end
   let running: Promise<void> | null = null;
 
   function round(): Promise<void> {
@@ -146,7 +149,9 @@ export function senderOf(core: Core, chance: () => number = Math.random, wait: L
 
   async function roundIfDue(): Promise<void> {
     const { next_try_at } = await marksOf(core.database);
-    if (next_try_at === null || Date.parse(next_try_at) <= core.now().getTime()) await round();
+    const left_ms = Date.parse(next_try_at ?? "") - core.now().getTime();
+    if (left_ms > 0 && left_ms <= LONGEST_WAIT_MS) return; // a longer one was written by a clock that ran ahead
+    await round();
   }
 
   return { busy, pause, contact, wiped, enrolAgain, round, roundIfDue };
@@ -164,7 +169,7 @@ function sleep(ms: number): Promise<void> {
 }
 
 /** All pages of the feed, each kept before the next is asked for. */
-async function readFeed(core: Core, request: Request, onPersonRefused: (person: string) => void): Promise<void> {
+async function readFeed(core: Core, request: Request, onPersonRefused: (person: string) => Promise<void>): Promise<void> {
   const opened = core.opened.value;
   if (!opened || opened.sign_in_again) return;
   const { person, key } = opened;
@@ -187,7 +192,7 @@ async function readFeed(core: Core, request: Request, onPersonRefused: (person: 
     await core.changed("people");
   } catch (error) {
     if (!(error instanceof FeedRefused)) throw error;
-    onPersonRefused(person);
+    await onPersonRefused(person);
   }
   await prune(core.database, core.now());
 }

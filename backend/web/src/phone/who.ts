@@ -1,6 +1,6 @@
 /** Who holds the phone: signing in with the server, and the PIN that opens it without one. */
 import type { NextStep, Unlocking } from "../port";
-import { type Database, DURABLE, patch, type PersonRow } from "../queue/database";
+import { type Database, DURABLE, mark, patch, type PersonRow } from "../queue/database";
 import { takeUpOf } from "../queue/queue";
 import { type Arrival, choosePassword, type SignedIn, signIn } from "../server/people";
 import { closeJson, openJson } from "../vault/box";
@@ -107,7 +107,10 @@ export function doorsOf(core: Core, onOpen: () => void): Doors {
   };
 }
 
-/** Keep what the server has just said of somebody where only their key reads it. */
+/**
+ * Keep what the server has just said of somebody where only their key reads it. Who was heard also ends what a clock did
+ * that once ran ahead: it would lock the history for as long.
+ */
 export async function keepSignedIn(
   database: Database,
   key: CryptoKey,
@@ -117,6 +120,7 @@ export async function keepSignedIn(
 ): Promise<void> {
   const box = await closeJson(key, placeOf(person), signed_in);
   await patch(database, "people", person, { signed_in: box, contact_at: now.toISOString() });
+  await mark(database, { latest_at: now.toISOString() });
 }
 
 /** A try is counted before it is made: who pulls the battery in between has still used it up. */

@@ -25,7 +25,7 @@ export interface Line {
   /** The token of this person's open session; null when the phone itself delivers in their name. */
   readonly tokenOf: (person: string) => string | null;
   /** That token is refused; the phone's own is tried next. */
-  readonly onPersonRefused: (person: string) => void;
+  readonly onPersonRefused: (person: string) => unknown;
   readonly onProgress: () => void;
 }
 
@@ -113,7 +113,7 @@ async function deliver(line: Line, upload: Upload): Promise<Receipt | null> {
       case "token":
         if (upload.tokens.length === 1) throw new Halted("token-refused");
         upload.tokens.shift();
-        line.onPersonRefused(row.person);
+        await line.onPersonRefused(row.person);
         break;
       case "mangled":
         upload.mangled += 1;

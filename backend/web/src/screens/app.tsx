@@ -3,7 +3,7 @@ import { lazily } from "./lazily";
 import { Enrol, Wiped } from "./enrol";
 import { Home } from "./home";
 import { place } from "./nav";
-import { People } from "./people";
+import { People, SignInAgain } from "./people";
 import { SendState } from "./send-state";
 import { UpdateOffer } from "./update";
 import { usePhone } from "./with-phone";
@@ -20,7 +20,7 @@ const ThisPhone = lazily(async () => (await import("./this-phone")).ThisPhone);
 export function App() {
   const phone = usePhone();
   if (phone.wiped.value) return <Wiped />;
-  if (!phone.device.value) return <Enrol />;
+  if (!phone.device.value || place.value[0] === "enrol") return <Enrol />;
   if (!phone.session.value) return <People />;
   return (
     <>
@@ -41,5 +41,6 @@ function Here() {
   if (name === "follow-ups") return <FollowUps />;
   if (name === "search") return <Search />;
   if (name === "phone") return <ThisPhone />;
+  if (name === "sign-in") return <SignInAgain />;
   return <Home />;
 }

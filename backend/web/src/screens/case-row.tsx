@@ -1,4 +1,5 @@
 /** One case in a list: code, age, where it stands, what to do. */
+import { refersNow } from "../facts/check";
 import type { KnownCase, RecordState } from "../port";
 import { moment, said, t } from "../words/words";
 import { Icon, type IconName } from "./icons";
@@ -15,7 +16,7 @@ const ICONS: Readonly<Record<RecordState["is"], IconName>> = {
 };
 
 export function CaseRow({ known }: { known: KnownCase }) {
-  const urgent = known.alert !== null || known.advice?.code === "refer-now";
+  const urgent = known.alert !== null || (known.advice ? known.advice.code === "refer-now" : refersNow(known));
   return (
     <button type="button" class={urgent ? "row urgent" : "row"} onClick={() => go("case", known.case_id)}>
       <Icon name={urgent ? "stop" : ICONS[known.state.is]} />

@@ -4,10 +4,10 @@ import type { Eye, FollowUpState, KnownCase, TakenPhoto } from "../port";
 import { moment, said, t } from "../words/words";
 import { AdviceCard, followUpWords, LabelCard } from "./advice";
 import { ageWords, stateWords } from "./case-row";
-import { useFault } from "./faults";
+import { refusalWords, useFault } from "./faults";
 import { lazily } from "./lazily";
 import { go } from "./nav";
-import { Button, Card, Choice, Screen, Tick, Told } from "./parts";
+import { Ask, Button, Card, Choice, Screen, Tick, Told } from "./parts";
 import { usePhone } from "./with-phone";
 
 const TakePhoto = lazily(async () => (await import("./take-photo")).TakePhoto);
@@ -16,11 +16,10 @@ export function OneCase({ id }: { id: string }) {
   const phone = usePhone();
   const known = phone.cases.value.find((one) => one.case_id === id);
   const retaking = useSignal<Eye | null>(null);
-  const { guard, shown } = useFault();
   if (!known) return <Screen title={t("case.title")} back={() => go("home")}><p>{t("case.gone")}</p></Screen>;
   if (retaking.value) {
     const taken = async (photo: TakenPhoto) => {
-      await guard(() => phone.retake(id, [photo]));
+      await phone.retake(id, [photo]);
       retaking.value = null;
     };
     return (
@@ -31,7 +30,6 @@ export function OneCase({ id }: { id: string }) {
   }
   return (
     <Screen title={known.subject_code} back={() => go("home")}>
-      {shown}
       <Alerted known={known} />
       <AdviceCard known={known} />
       {known.label && <LabelCard label={known.label} />}
@@ -41,7 +39,7 @@ export function OneCase({ id }: { id: string }) {
           {known.waiting.length > 0 && <> · {t("case.waiting", { what: known.waiting.map((kind) => said("kind", kind, kind)).join(", ") })}</>}
         </p>
       </Told>
-      {known.state.is === "put-aside" && <Card tone="warn" title={known.state.refusal.title}><Button label={t("tasks.look")} onPress={() => go("queue")} /></Card>}
+      {known.state.is === "put-aside" && <Card tone="warn" title={refusalWords(known.state.refusal)}><Button label={t("tasks.look")} onPress={() => go("queue")} /></Card>}
       {known.state.is === "retake" && <Retake known={known} take={(eye) => (retaking.value = eye)} />}
       <Facts known={known} />
       <FollowUpPart known={known} />
@@ -79,7 +77,7 @@ function Retake({ known, take }: { known: KnownCase; take: (eye: Eye) => void })
     <Card tone="warn" title={t("case.retake-asked")}>
       <ul>
         {known.photos.filter((photo) => photo.refusal).map((photo) => (
-          <li key={photo.photo_id}>{photo.retake.length > 0 ? photo.retake.join(" ") : said("retake", photo.refusal!, photo.refusal!)}</li>
+          <li key={photo.photo_id}>{photo.retake.map((reason) => said("retake", reason, reason)).join(" ") || t("reason.photo-refused")}</li>
         ))}
       </ul>
       <Button label={t("photo.take-right")} icon="camera" kind="main" onPress={() => take("right")} />
@@ -135,14 +133,27 @@ function FollowUpPart({ known }: { known: KnownCase }) {
 function ConsentPart({ known }: { known: KnownCase }) {
   const phone = usePhone();
   const { guard, shown } = useFault();
+  const withdrawing = useSignal<"care" | "training" | null>(null);
   const state = (purpose: "care" | "training", given: boolean) =>
-    void guard(() => phone.sayConsent(known.case_id, { purpose, given, at: new Date().toISOString(), wording: `${purpose}-${document.documentElement.lang}-1` }));
+    guard(() => phone.sayConsent(known.case_id, { purpose, given, at: new Date().toISOString(), wording: `${purpose}-${document.documentElement.lang}-1` }));
+  const tick = (purpose: "care" | "training", given: boolean) => (given ? void state(purpose, true) : void (withdrawing.value = purpose));
   return (
     <details>
       <summary>{t("case.consents")}</summary>
       {shown}
-      <Tick label={t("consent.care")} value={known.consent.care} onTick={(given) => state("care", given)} />
-      <Tick label={t("consent.training")} value={known.consent.training} onTick={(given) => state("training", given)} />
+      <Tick key={`care-${withdrawing.value}`} label={t("consent.care")} value={known.consent.care} onTick={(given) => tick("care", given)} />
+      <Tick key={`training-${withdrawing.value}`} label={t("consent.training")} value={known.consent.training} onTick={(given) => tick("training", given)} />
+      {withdrawing.value && (
+        <Ask
+          question={t(withdrawing.value === "care" ? "case.withdraw-care" : "case.withdraw-training")}
+          yes="case.withdraw"
+          onNo={() => (withdrawing.value = null)}
+          onYes={async () => {
+            await state(withdrawing.value!, false);
+            withdrawing.value = null;
+          }}
+        />
+      )}
     </details>
   );
 }

@@ -4,6 +4,7 @@ import { t } from "../words/words";
 import { useFault } from "./faults";
 import { Languages } from "./languages";
 import { lazily } from "./lazily";
+import { go, goInstead } from "./nav";
 import { Button, Card, Field, Screen } from "./parts";
 import { usePhone } from "./with-phone";
 
@@ -14,9 +15,14 @@ export function Enrol() {
   const typed = useSignal(location.hash.includes("code=") ? location.href : "");
   const scanning = useSignal(false);
   const { guard, shown } = useFault();
-  const enrol = (code: string) => guard(() => phone.enrol(code));
+  const enrol = (code: string) =>
+    guard(async () => {
+      await phone.enrol(code);
+      void phone.askToPersist(); // what was taken must outlive a full disk; "This phone" says whether the browser agreed
+      goInstead("home");
+    });
   return (
-    <Screen title={t("enrol.title")}>
+    <Screen title={t("enrol.title")} back={phone.device.value ? () => go("home") : undefined}>
       <p>{t("enrol.how")}</p>
       {shown}
       {scanning.value ? (

@@ -1,6 +1,8 @@
 /** What went wrong, in words; and a place on the screen for it. */
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { PhoneFault, type FieldFault } from "../phone/fault";
+import type { Refusal } from "../port";
 import { said, t } from "../words/words";
 import { Card } from "./parts";
 
@@ -22,12 +24,24 @@ export function useFault() {
       return undefined;
     }
   };
-  const shown = words.value && (
-    <div role="alert">
-      <Card tone="warn" title={words.value} />
+  const shown = words.value && <Fault words={words.value} />;
+  return { guard, shown };
+}
+
+/** Brought into sight: the button that failed may lie far below it. */
+function Fault({ words }: { words: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.scrollIntoView({ block: "nearest" }), [words]);
+  return (
+    <div ref={box} role="alert">
+      <Card tone="warn" title={words} />
     </div>
   );
-  return { guard, shown };
+}
+
+/** Why the server would not have it; its own sentence, in English, is for whoever has to look after it (queue.tsx). */
+export function refusalWords({ code }: Refusal): string {
+  return said("refusal", code, t("refusal.other"));
 }
 
 export function faultOf(faults: readonly FieldFault[], field: string): string | null {

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { KnownCase, Task } from "../port";
 import { count, day, said, t } from "../words/words";
 import { CaseRow, stateWords } from "./case-row";
-import { useFault } from "./faults";
+import { refusalWords, useFault } from "./faults";
 import { go } from "./nav";
 import { Button, Card, Choice, Screen } from "./parts";
 import { usePhone } from "./with-phone";
@@ -84,7 +84,7 @@ function OneTask({ task }: { task: Task }) {
     case "refused":
       return (
         <Card tone="warn" title={t("tasks.refused", { kind: said("kind", task.kind, task.kind), code: task.subject_code ?? t("home.no-code") })}>
-          <p>{task.refusal.title}</p>
+          <p>{refusalWords(task.refusal)}</p>
           <Button label={t("tasks.look")} onPress={() => go("queue")} />
         </Card>
       );
@@ -92,15 +92,23 @@ function OneTask({ task }: { task: Task }) {
       return (
         <Card tone="warn" title={t("tasks.retake", { code: task.subject_code })}>
           {task.reasons.map((reason) => (
-            <p key={reason}>{reason}</p>
+            <p key={reason}>{said("retake", reason, reason)}</p>
           ))}
           <Button label={t("tasks.take")} icon="camera" onPress={() => go("case", task.case_id)} />
         </Card>
       );
     case "sign-in-again":
-      return <Card tone="info" title={t("tasks.sign-in-again")} />;
+      return (
+        <Card tone="info" title={t("tasks.sign-in-again")}>
+          <Button label={t("sign-in.do")} onPress={() => go("sign-in")} />
+        </Card>
+      );
     case "enrol-again":
-      return <Card tone="warn" title={t("tasks.enrol-again")} />;
+      return (
+        <Card tone="warn" title={t("tasks.enrol-again")}>
+          <Button label={t("enrol.do")} onPress={() => go("enrol")} />
+        </Card>
+      );
   }
 }
 

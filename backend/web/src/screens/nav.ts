@@ -1,7 +1,7 @@
 /** Where the person is: kept in the address behind `#`, so that the phone's own back button works. */
 import { computed, signal } from "@preact/signals";
 
-export type Place = "home" | "new" | "case" | "amend" | "slip" | "queue" | "follow-ups" | "search" | "phone";
+export type Place = "home" | "new" | "case" | "amend" | "slip" | "queue" | "follow-ups" | "search" | "phone" | "sign-in" | "enrol";
 
 const hash = signal(location.hash);
 addEventListener("hashchange", () => {
@@ -9,10 +9,10 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 
-/** `#/case/ID` is `["case", "ID"]`; nothing is home. */
+/** `#/case/ID` is `["case", "ID"]`; nothing, and the code of an enrolment link, is home. */
 export const place = computed<readonly [Place, string | undefined]>(() => {
-  const [name, id] = hash.value.replace(/^#\//, "").split("/");
-  return [(name || "home") as Place, id];
+  const [name, id] = /^#\/(.+)/.exec(hash.value)?.[1]?.split("/") ?? [];
+  return [(name ?? "home") as Place, id];
 });
 
 export function go(to: Place, id?: string): void {

@@ -1,31 +1,46 @@
 /** Who holds the phone: by PIN, which works without a network, or by name and password, which needs one. */
 import { useSignal } from "@preact/signals";
-import type { NextStep, PersonHere } from "../port";
+import type { NextStep } from "../port";
 import { count, said, t } from "../words/words";
 import { useFault } from "./faults";
 import { Languages } from "./languages";
+import { go, goInstead } from "./nav";
 import { Button, Card, Field, Screen, Told } from "./parts";
 import { usePhone } from "./with-phone";
 
-type Step = { at: "list" } | { at: "pin"; person: PersonHere } | { at: "password"; name: string } | { at: NextStep; name: string };
+type Step =
+  | { at: "list" | "new-pin" | "another-pin" }
+  | { at: "pin" | "new-password"; name: string }
+  | { at: "password"; name: string; forgotten?: boolean };
 
-export function People() {
+/** `begin`, `leave`: for somebody who is in already, and signs in again. */
+export function People({ begin = { at: "list" }, leave }: { begin?: Step; leave?: () => void }) {
   const phone = usePhone();
-  const step = useSignal<Step>({ at: "list" });
-  const back = () => (step.value = { at: "list" });
+  const step = useSignal<Step>(begin);
+  const back = leave ?? (() => (step.value = { at: "list" }));
   const now = step.value;
-  if (now.at === "pin" && "person" in now)
-    return <Pin person={now.person} back={back} forgotten={() => (step.value = { at: "password", name: now.person.name })} />;
-  if (now.at === "password")
-    return <Password name={now.name} back={back} next={(at, name) => (step.value = { at, name } as Step)} />;
-  if (now.at === "new-password" && "name" in now)
-    return <NewPassword back={back} next={(at) => (step.value = { at, name: now.name } as Step)} />;
-  if (now.at === "new-pin" || now.at === "pin") return <NewPin back={back} again={now.at === "pin"} />;
+  // Who forgot theirs chooses another; everybody else keeps the PIN that they have, and what only it opens.
+  const next = (at: NextStep, name: string, forgotten = false) => {
+    if (at === "in") leave?.();
+    else if (at === "pin" && forgotten) step.value = { at: "another-pin" };
+    else step.value = { at, name };
+  };
+  if (now.at === "pin")
+    return <Pin name={now.name} back={back} came={leave} forgotten={() => (step.value = { at: "password", name: now.name, forgotten: true })} />;
+  if (now.at === "password") return <Password name={now.name} back={back} next={(at, name) => next(at, name, now.forgotten)} />;
+  if (now.at === "new-password") return <NewPassword back={back} next={(at) => next(at, now.name)} />;
+  if (now.at === "new-pin" || now.at === "another-pin") return <NewPin back={back} came={leave} again={now.at === "another-pin"} />;
   const waiting = phone.queue.value.length;
+  const enrolAgain = phone.tasks.value.some((task) => task.is === "enrol-again");
   return (
     <Screen title={t("people.title")}>
       <p>{t("people.phone", { name: phone.device.value?.name ?? "" })}</p>
       {waiting > 0 && <Card tone="info" title={count("people.waiting", waiting)} />}
+      {enrolAgain && (
+        <Card tone="warn" title={t("tasks.enrol-again")}>
+          <Button label={t("enrol.do")} onPress={() => go("enrol")} />
+        </Card>
+      )}
       <ul class="list">
         {phone.people.value.map((person) => (
           <li key={person.name}>
@@ -33,7 +48,7 @@ export function People() {
               label={person.name}
               icon="lock"
               kind="main"
-              onPress={() => void (step.value = person.has_pin ? { at: "pin", person } : { at: "password", name: person.name })}
+              onPress={() => void (step.value = { at: person.has_pin ? "pin" : "password", name: person.name })}
             />
           </li>
         ))}
@@ -44,18 +59,25 @@ export function People() {
   );
 }
 
-function Pin({ person, back, forgotten }: { person: PersonHere; back: () => void; forgotten: () => void }) {
+/** The server takes their token no longer: they are in, and stay in. */
+export function SignInAgain() {
+  const { session } = usePhone();
+  return <People begin={{ at: "password", name: session.value!.person }} leave={() => goInstead("home")} />;
+}
+
+function Pin({ name, back, came, forgotten }: { name: string; back: () => void; came: (() => void) | undefined; forgotten: () => void }) {
   const phone = usePhone();
   const pin = useSignal("");
   const told = useSignal<string | null>(null);
   const unlock = async () => {
-    const answer = await phone.unlock(person.name, pin.value);
+    const answer = await phone.unlock(name, pin.value);
     pin.value = "";
+    if (answer.is === "in") came?.();
     if (answer.is === "wrong") told.value = t("pin.wrong", { n: answer.tries_left });
     if (answer.is === "dropped") told.value = t("pin.dropped");
   };
   return (
-    <Screen title={person.name} back={back}>
+    <Screen title={name} back={back}>
       <form onSubmit={(event) => (event.preventDefault(), void unlock())}>
         <Field label={t("pin.label")} kind="password" mode="numeric" value={pin.value} fault={told.value} onType={(value) => (pin.value = value)} />
         <Button label={t("pin.unlock")} kind="main" disabled={pin.value.length < 6} onPress={unlock} />
@@ -73,7 +95,7 @@ function Password({ name: known, back, next }: { name: string; back: () => void;
   const { guard, shown } = useFault();
   const signIn = async () => {
     const step = await guard(() => phone.signIn(name.value.trim(), password.value, code.value.trim() || undefined));
-    if (step && step !== "in") next(step, name.value.trim());
+    if (step) next(step, name.value.trim().toLowerCase());
   };
   return (
     <Screen title={t("sign-in.title")} back={back}>
@@ -94,7 +116,7 @@ function NewPassword({ back, next }: { back: () => void; next: (step: NextStep) 
   const { guard, shown } = useFault();
   const change = async () => {
     const step = await guard(() => phone.choosePassword(old.value, chosen.value));
-    if (step && step !== "in") next(step);
+    if (step) next(step);
   };
   return (
     <Screen title={t("new-password.title")} back={back}>
@@ -108,7 +130,7 @@ function NewPassword({ back, next }: { back: () => void; next: (step: NextStep) 
 }
 
 /** `again`: there is one already, and choosing another drops what only it opens. */
-export function NewPin({ back, again }: { back: () => void; again: boolean }) {
+export function NewPin({ back, came, again }: { back: () => void; came: (() => void) | undefined; again: boolean }) {
   const phone = usePhone();
   const pin = useSignal("");
   const twice = useSignal("");
@@ -132,7 +154,12 @@ export function NewPin({ back, again }: { back: () => void; again: boolean }) {
         label={t("new-pin.do")}
         kind="main"
         disabled={pin.value.length < 6 || pin.value !== twice.value}
-        onPress={async () => void (await guard(() => phone.choosePin(pin.value)))}
+        onPress={() =>
+          guard(async () => {
+            await phone.choosePin(pin.value);
+            came?.();
+          })
+        }
       />
       <Told>{null}</Told>
     </Screen>

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { QueueRecord } from "../port";
 import { moment, said, t } from "../words/words";
 import { stateWords } from "./case-row";
-import { useFault } from "./faults";
+import { refusalWords, useFault } from "./faults";
 import { go } from "./nav";
 import { Ask, Button, Card, Screen, Told } from "./parts";
 import { usePhone } from "./with-phone";
@@ -56,14 +56,13 @@ function PutAside({ record }: { record: QueueRecord }) {
   if (record.state.is !== "put-aside") return null;
   const { refusal } = record.state;
   return (
-    <Card tone="warn" title={`${record.subject_code ?? t("queue.sealed")} · ${said("kind", record.kind, record.kind)}: ${refusal.title}`}>
-      <ul>
-        {refusal.faults.map((fault) => (
-          <li key={fault.field + fault.message}>
-            <strong>{fault.field}</strong>: {fault.message} {fault.remedy}
-          </li>
-        ))}
-      </ul>
+    <Card tone="warn" title={`${record.subject_code ?? t("queue.sealed")} · ${said("kind", record.kind, record.kind)}: ${refusalWords(refusal)}`}>
+      {refusal.code !== "bytes-lost" && (
+        <details>
+          <summary>{t("refusal.said")}</summary>
+          <p lang="en">{refusal.title}</p>
+        </details>
+      )}
       <p class="hint">{t(refusal.kept_by_server ? "queue.kept-there" : "queue.kept-here-only")}</p>
       {shown}
       <Button label={t("queue.again")} onPress={async () => void (await guard(() => phone.tryAgain(record.submission_id)))} />

@@ -10,7 +10,7 @@ export function SendState() {
   const share = total_bytes ? Math.floor((100 * sent_bytes) / total_bytes) : 0;
   const words = all_sent
     ? t("send.all")
-    : busy && !pause
+    : busy && !pause && sent_bytes > 0 // trying is not sending
       ? t("send.busy", { n: waiting, share })
       : waiting
         ? count("send.waiting", waiting)

@@ -10,7 +10,8 @@ import { Button, Card } from "./parts";
 interface Given {
   eye: Eye;
   training: boolean;
-  onTaken: (photo: TakenPhoto) => void | Promise<void>;
+  /** While it throws `PhoneFault`, the photo stays here to be kept again. */
+  onTaken: (photo: TakenPhoto) => Promise<void>;
   onStop: () => void;
 }
 
@@ -46,8 +47,9 @@ export function TakePhoto({ eye, training, onTaken, onStop }: Given) {
             ))}
           </ul>
         </Card>
+        {shown}
         <Button label={t("camera.again")} icon="camera" kind="main" onPress={again} />
-        <Button label={t("camera.keep-anyway")} onPress={() => onTaken(kept.value!.photo)} />
+        <Button label={t("camera.keep-anyway")} onPress={() => guard(() => onTaken(kept.value!.photo))} />
       </>
     );
   if (shot.value && crescent.value)

@@ -1,5 +1,5 @@
 /** What is new at the server, into the vault: the feed names cases, each is read once, and what was erased leaves. */
-import type { Alert, FollowUp, KnownCase } from "../port";
+import type { Alert, FollowUp, KnownCase, KnownPhoto } from "../port";
 import type { SeenCase } from "../vault/seen";
 import { MOST_CASES, MOST_DAYS } from "../vault/seen";
 import { NoAnswer, type Request, said } from "./client";
@@ -24,7 +24,8 @@ interface Change {
   readonly case_id: string;
 }
 
-interface CaseOut extends Omit<KnownCase, "state" | "mine" | "waiting" | "consent" | "specimen_barcode"> {
+interface CaseOut extends Omit<KnownCase, "state" | "mine" | "waiting" | "consent" | "specimen_barcode" | "photos"> {
+  readonly photos: readonly (KnownPhoto & { readonly quality?: { readonly reasons?: readonly string[] } | null })[];
   readonly status: "received" | "scored" | "retake" | "confirmed";
   readonly consent: { readonly care: { readonly given: boolean }; readonly training: { readonly given: boolean } };
   readonly specimen_barcode?: string | null;
@@ -130,7 +131,12 @@ export function seenOf(found: CaseOut, mine: boolean): SeenCase {
       supersedes: result.supersedes,
       superseded: result.superseded,
     })),
-    photos: found.photos.map(({ photo_id, state, refusal, retake }) => ({ photo_id, state, refusal, retake })),
+    photos: found.photos.map(({ photo_id, state, refusal, retake, quality }) => ({
+      photo_id,
+      state,
+      refusal,
+      retake: state === "refused" ? (quality?.reasons ?? retake) : [],
+    })),
     alert: found.alert,
     follow_up: found.follow_up,
     amended: found.amended,

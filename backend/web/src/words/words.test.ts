@@ -6,7 +6,7 @@ import es from "./es.json";
 import fr from "./fr.json";
 
 const SOURCE = join(import.meta.dirname, "..");
-const GROUPS = ["advice", "reason", "state", "fault", "field-fault", "danger", "severity", "group", "follow-up", "retake", "hint", "pause", "kind", "count", "no-criterion", "smoking", "camera"];
+const GROUPS = ["advice", "reason", "state", "fault", "field-fault", "danger", "severity", "group", "follow-up", "retake", "hint", "pause", "kind", "count", "no-criterion", "smoking", "camera", "refusal"];
 
 test.each([["fr", fr], ["es", es]])("no word is missing in %s, and none is left over", (_, words) => {
   expect(Object.keys(words).sort()).toEqual(Object.keys(en).sort());

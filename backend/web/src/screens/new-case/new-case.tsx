@@ -1,6 +1,6 @@
 /** A new case in five short steps; every tap is kept, so that nothing is asked twice after a dead battery. */
 import { computed, useSignal } from "@preact/signals";
-import type { Draft, DraftFacts } from "../../port";
+import type { Draft, DraftFacts, Eye } from "../../port";
 import { faultsOf } from "../../facts/check";
 import type { FieldFault } from "../../phone/fault";
 import { t, type Key } from "../../words/words";
@@ -39,6 +39,7 @@ export function NewCase({ id }: { id: string }) {
   const draft = computed(() => phone.drafts.value.find((one) => one.draft_id === id)).value;
   const tried = useSignal(false);
   const dropping = useSignal(false);
+  const taking = useSignal<Eye | null>(null);
   const { guard, shown } = useFault();
   if (!draft) return <Screen title={t("new.title")} back={() => go("home")}><p>{t("new.gone")}</p></Screen>;
 
@@ -48,6 +49,7 @@ export function NewCase({ id }: { id: string }) {
   const say = (more: DraftFacts) => void guard(() => phone.saveDraft(id, together(facts, more)));
   const to = (next: StepName) => {
     tried.value = false;
+    taking.value = null;
     say({ step: next });
     scrollTo(0, 0);
   };
@@ -55,6 +57,7 @@ export function NewCase({ id }: { id: string }) {
   const forward = () => {
     tried.value = true;
     if (faults.length === 0) to(STEPS[at + 1]!);
+    else setTimeout(() => document.querySelector(".fault")?.scrollIntoView({ block: "center" })); // it may stand above what is seen
   };
   const finish = () =>
     guard(async () => {
@@ -69,16 +72,18 @@ export function NewCase({ id }: { id: string }) {
       {step === "consent" && <ConsentStep {...given} />}
       {step === "person" && <PersonStep {...given} />}
       {step === "signs" && <SignsStep {...given} />}
-      {step === "photo" && <PhotoStep {...given} />}
+      {step === "photo" && <PhotoStep {...given} eye={taking} />}
       {step === "end" && <EndStep {...given} />}
-      <div class="thumb">
-        {step === "end" ? (
-          <Button label={t("new.finish")} icon="send" kind="main" onPress={async () => void (await finish())} />
-        ) : (
-          <Button label={step === "photo" && draft.photos.length === 0 ? t("new.without-photo") : t("new.next")} kind="main" onPress={forward} />
-        )}
-        <Button label={t("new.drop")} onPress={() => void (dropping.value = true)} />
-      </div>
+      {(step !== "photo" || !taking.value) && (
+        <div class="thumb">
+          {step === "end" ? (
+            <Button label={t("new.finish")} icon="send" kind="main" onPress={async () => void (await finish())} />
+          ) : (
+            <Button label={step === "photo" && draft.photos.length === 0 ? t("new.without-photo") : t("new.next")} kind="main" onPress={forward} />
+          )}
+          <Button label={t("new.drop")} onPress={() => void (dropping.value = true)} />
+        </div>
+      )}
       {dropping.value && (
         <Ask
           question={t("new.drop-sure")}

@@ -1,5 +1,5 @@
 /** One photo of each eye, or of one: taken, cut to the inner lid, looked at, kept at once. */
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { DraftPhoto, Eye, TakenPhoto } from "../../port";
 import { t } from "../../words/words";
@@ -11,13 +11,15 @@ import type { Step } from "./new-case";
 
 const TakePhoto = lazily(async () => (await import("../take-photo")).TakePhoto);
 
-export function PhotoStep({ draft, facts }: Step) {
+/** `eye`: which one is being photographed; null between two. */
+export function PhotoStep({ draft, facts, eye }: Step & { eye: Signal<Eye | null> }) {
   const phone = usePhone();
-  const eye = useSignal<Eye | null>(null);
   const { guard, shown } = useFault();
+  // What cannot be kept stays before the camera; the photo that it replaces goes when it is kept, not before.
   const keep = async (photo: TakenPhoto) => {
-    await guard(() => phone.keepPhoto(draft.draft_id, photo));
+    await phone.keepPhoto(draft.draft_id, photo);
     eye.value = null;
+    for (const old of draft.photos.filter((one) => one.eye === photo.eye)) await guard(() => phone.dropPhoto(draft.draft_id, old.photo_id));
   };
   if (eye.value) return <TakePhoto eye={eye.value} training={Boolean(facts.consent?.training)} onTaken={keep} onStop={() => (eye.value = null)} />;
   return (
@@ -29,10 +31,7 @@ export function PhotoStep({ draft, facts }: Step) {
         {draft.photos.map((photo) => (
           <li key={photo.photo_id}>
             <Kept photo={photo} load={() => phone.photoOf(draft.draft_id, photo.photo_id)} />
-            <Button label={t("photo.again", { eye: t(photo.eye === "left" ? "photo.left" : "photo.right") })} icon="camera" onPress={async () => {
-              await guard(() => phone.dropPhoto(draft.draft_id, photo.photo_id));
-              eye.value = photo.eye ?? "right";
-            }} />
+            <Button label={t("photo.again", { eye: t(photo.eye === "left" ? "photo.left" : "photo.right") })} icon="camera" onPress={() => void (eye.value = photo.eye ?? "right")} />
           </li>
         ))}
       </ul>
