@@ -69,6 +69,14 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         assert [photo["eye"] for photo in case["photos"]] == ["right"]
         post(stack, case, "0b54e0d2-3c53-4a27-9c3c-5f3a1a3f6a10", "6.4")
         page.go_back()
+        seen.presses("Lock")
+        seen.presses("Somebody else")  # who has a PIN here keeps it, and what it opens
+        seen.types("Name", nurse.name)
+        seen.types("Password", PASSWORD)
+        seen.presses("Sign in")
+        seen.types("PIN", PIN)
+        seen.presses("Unlock")
+        seen.reads(re.compile("K-101"))
         seen.at(page.locator(".send-state")).press("Enter")
         seen.presses("Send now")
         page.go_back()
