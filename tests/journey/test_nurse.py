@@ -1,6 +1,6 @@
 """The nurse's own day, by screens and keyboard alone: enrol, choose a PIN, take a case with the camera, see what to do.
 
-`PALLOR_SCREENSHOTS=DIR` keeps a picture of each step.
+`PALLOR_SCREENSHOTS=DIR` keeps a picture of each step; `PALLOR_NURSE_CASES=30` lets her take so many on her day offline.
 """
 
 import os
@@ -11,13 +11,15 @@ import pytest
 
 from tests.journey.test_phone import PASSWORD, PIN, a_nurse, post
 from tests.support.camera import camera_file, camera_flags
-from tests.support.chromium import chromium
+from tests.support.chromium import chromium, kill
 from tests.support.phone_app import run_node
 from tests.support.rough_line import RoughLine
 from tests.support.stack import a_stack, wait_until
 
 pytestmark = pytest.mark.slow
 SIZE = {"width": 360, "height": 640}
+CASES = int(os.environ.get("PALLOR_NURSE_CASES", "2"))
+MOST_SENT = 1.3  # bytes on the wire for each byte of what was sealed
 
 
 def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, tmp_path):
@@ -27,32 +29,14 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         RoughLine(stack.box.url) as line,
         chromium(tmp_path / "profile", *flags, viewport=SIZE, locale="en") as browser,
     ):
-        page = browser.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(line.address)
-        seen = Seen(page)
-        seen.types("Or type the code", nurse.code)
-        seen.presses("Enrol this phone")
-        seen.presses("Somebody else")
-        seen.types("Name", nurse.name)
-        seen.types("Password", nurse.given)
-        seen.presses("Sign in")
-        seen.types("The password you were given", nurse.given)
-        seen.types("A new password", PASSWORD)
-        seen.presses("Change it")
-        seen.types("New PIN", PIN)
-        seen.types("The same again", PIN)
-        seen.presses("Use this PIN")
-        seen.reads("Today")
-        page.wait_for_function("navigator.serviceWorker.controller !== null")
-
+        seen = opened(browser, line)
+        page = seen.page
+        comes_in(seen, nurse)
         line.down = True
         take_a_case(seen, "K-101")
         seen.reads("1 waits to be sent")
         page.reload()  # without a network
-        seen.presses(nurse.name)
-        seen.types("PIN", PIN)
-        seen.presses("Unlock")
+        unlocks(seen, nurse)
         seen.presses(re.compile("K-101"))
         seen.reads("Not sent yet, so nothing can be said")
         line.down = False
@@ -88,6 +72,65 @@ def test_a_case_from_enrolment_to_the_laboratorys_word_by_screens_alone(stack, t
         seen.chooses("referred")
         seen.presses("Referral slip")
         seen.reads("A screening, no diagnosis. The blood test decides.")
+
+
+def test_a_day_of_cases_outlives_the_battery_and_comes_once_over_a_line_that_cuts(stack, tmp_path):
+    nurse, profile = a_nurse(stack), tmp_path / "profile"
+    flags = camera_flags(camera_file(tmp_path / "eye.mjpeg"))
+    with RoughLine(stack.box.url) as line:
+        with chromium(profile, *flags, viewport=SIZE, locale="en") as browser:
+            seen = opened(browser, line)
+            comes_in(seen, nurse)
+            line.down = True
+            for number in range(CASES):
+                take_a_case(seen, f"N-{number:03}")
+                seen.reads(re.compile(f"^{number + 1} waits? to be sent"))
+            kill(profile)
+        with chromium(profile, *flags, viewport=SIZE, locale="en") as browser:
+            seen = opened(browser, line)
+            unlocks(seen, nurse)
+            seen.reads(re.compile(f"^{CASES} cases? today"))
+            payload = seen.page.evaluate(_SEALED_BYTES)
+            line.count_anew()
+            line.down, line.rough = False, True
+            seen.at(seen.page.locator(".send-state")).press("Enter")
+            seen.reads("All sent", after=lambda: seen.presses("Send now"), seconds=240)
+            print(f"{CASES} cases: {payload} bytes sealed, {line.sent_bytes / payload:.3f} times as many sent")
+            assert line.cuts > 0 or payload < line.most
+            assert line.sent_bytes <= MOST_SENT * payload
+    there = [one for one in stack.admin.pages("/cases") if one["subject_code"].startswith("N-")]
+    assert sorted(one["subject_code"] for one in there) == [f"N-{number:03}" for number in range(CASES)]
+    assert {len(one["photos"]) for one in there} == {1}
+
+
+def opened(browser, line):
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(line.address)
+    return Seen(page)
+
+
+def comes_in(seen, nurse):
+    seen.types("Or type the code", nurse.code)
+    seen.presses("Enrol this phone")
+    seen.presses("Somebody else")
+    seen.types("Name", nurse.name)
+    seen.types("Password", nurse.given)
+    seen.presses("Sign in")
+    seen.types("The password you were given", nurse.given)
+    seen.types("A new password", PASSWORD)
+    seen.presses("Change it")
+    seen.types("New PIN", PIN)
+    seen.types("The same again", PIN)
+    seen.presses("Use this PIN")
+    seen.reads("Today")
+    wait_until(lambda: seen.page.evaluate("navigator.serviceWorker.controller !== null"), "the app is kept")
+
+
+def unlocks(seen, nurse):
+    seen.presses(nurse.name)
+    seen.types("PIN", PIN)
+    seen.presses("Unlock")
 
 
 def take_a_case(seen, code):
@@ -135,13 +178,13 @@ class Seen:
         thing.focus()
         return thing
 
-    def reads(self, text, after=None):
+    def reads(self, text, after=None, seconds=50.0):
         def there():
             if after:
                 after()
             return self.page.get_by_text(text).first.is_visible()
 
-        wait_until(there, f"{text} is read")
+        wait_until(there, f"{text} is read", seconds)
         self._keep()
 
     def _keep(self):
@@ -149,6 +192,15 @@ class Seen:
             self.step += 1
             self.page.wait_for_timeout(300)
             self.page.screenshot(path=Path(kept) / f"nurse-{self.step:02}.png")
+
+
+_SEALED_BYTES = """async () => {
+  const asked = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const database = await asked(indexedDB.open("pallor"));
+  const rows = await asked(database.transaction("blobs").objectStore("blobs").getAll());
+  database.close();
+  return rows.reduce((sum, row) => sum + row.blob.byteLength, 0);
+}"""
 
 
 @pytest.fixture(scope="module")
