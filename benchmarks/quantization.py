@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from torch import nn
@@ -40,7 +41,7 @@ from trainer.metrics import auroc
 from trainer.model import Base, Release
 from trainer.progress import Bars, bars_on
 from trainer.quantize.files import quantization_steps, quantize
-from trainer.quantize.judge import compare_files, time_files
+from trainer.quantize.judge import compare_answers, probabilities, time_files
 from trainer.quantize.pack import pack_int8
 from trainer.quantize.scan import count_scans, scan
 from trainer.quantize.simulate import METHODS, to_int8
@@ -148,16 +149,13 @@ def work(
     models = {path.stem: path.read_bytes() for path in sorted(written.glob("*.onnx"))}
     if name == "synthetic" and plan.seeds_ways:
         models |= for_the_seeds_sake(model, models["fp32"])
-    judged = []
+    said = {}
     with bars(f"{name}: judging", len(models)) as done:
-        for precision in models:
-            kept = at / f"judged-{precision}.json"
-            if not kept.is_file():
-                pair = {"fp32": models["fp32"], precision: models[precision]}
-                found = compare_files(pair, judges.inputs, judges.anaemic, clusters(judges), model.threshold, recipe)
-                write_json(kept, found[-1])
-            judged.append(read_json(kept))
+        for precision, data in models.items():
+            said[precision] = answers_of(data, precision, judges, at / f"said-{precision}.json")
             done(1)
+    sizes = {precision: len(data) for precision, data in models.items()}
+    judged = compare_answers(said, sizes, judges.anaemic, clusters(judges), model.threshold, recipe)
     figures: dict[str, Any] = {"fp32_auroc": next(row["auroc"] for row in judged if row["precision"] == "fp32")}
     nodes = read_json(written / "nodes.json")
     figures["nodes_by_bits"] = by_bits(nodes)
@@ -165,6 +163,13 @@ def work(
     for row in judged:
         figures |= {f"{row['precision']}.{key}": value for key, value in row.items() if key != "precision"}
     write_json(at / "figures.json", figures)
+
+
+def answers_of(data: bytes, precision: str, judges: Photos, kept: Path) -> NDArray[np.float64]:
+    """What a file says of the judges, asked once."""
+    if not kept.is_file():
+        write_json(kept, probabilities(data, precision, judges.inputs).tolist())
+    return np.array(read_json(kept))
 
 
 def time_models(run: Path, names: Sequence[str], size: int, rounds: int, at: Path) -> None:
