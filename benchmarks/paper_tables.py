@@ -79,7 +79,7 @@ def recipe_of(name: str, *, small: bool) -> Recipe:
         recipe,
         training=replace(recipe.training, epochs=min(1, recipe.training.epochs)),
         evaluation=replace(recipe.evaluation, **by_photo, bootstrap_draws=20, permutations=5),
-        quantization=replace(recipe.quantization, photos=8, aware_steps=1, aware_batch=2),
+        quantization=replace(recipe.quantization, photos=4, aware_steps=1, aware_batch=2),
     )
 
 

@@ -7,7 +7,7 @@ drawn photos (recipe ``standard``), whose AUROC is high enough for a loss to sho
 (for ONNX Runtime and for TensorRT) and INT4, and judged by ONNX Runtime on the same 2 000 photos and more, of which it
 learned from none: CP-AnemiC's test and calibration sides and drawn ones. For the seeds' sake the synthetic model is,
 too, quantized without fine-tuning: by each of modelopt's ways to choose ranges, with clipped weights, dynamically.
-Times are medians on one thread, all files taking turns. ``--run`` keeps models and files: a killed run goes on.
+Times are medians on one thread, all files taking turns. ``--run`` keeps models, files and times: a killed run goes on.
 ``--miniature``: a few drawn photos, only to see that everything runs; without ``--data``. The last line is one JSON
 object.
 """
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from rich.console import Console
 from torch import nn
@@ -40,7 +41,7 @@ from trainer.metrics import auroc
 from trainer.model import Base, Release
 from trainer.progress import Bars, bars_on
 from trainer.quantize.files import quantization_steps, quantize
-from trainer.quantize.judge import compare_files, time_files
+from trainer.quantize.judge import compare_answers, probabilities, time_files
 from trainer.quantize.pack import pack_int8
 from trainer.quantize.scan import count_scans, scan
 from trainer.quantize.simulate import METHODS, to_int8
@@ -105,12 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         how = partial(work, photos, fold, base, recipe, judges, plan, name, bars)
         done = steps.step(name, how)
         figures |= {f"{name}.{key}": value for key, value in read_json(done / "figures.json").items()}
+    size = standard.preprocess.size
+    at = steps.step("times", partial(time_models, asked.run, tuple(models), size, plan.rounds))
+    figures |= read_json(at / "times.json")
     if plan.seeds_ways:
         at = steps.step("scan", partial(scan_layers, learners, of_five, base, standard, asked.run / "synthetic", bars))
         figures["synthetic.worst_layers_mean_abs_dp"] = dict(list(read_json(at / "scan.json").items())[:8])
     whole = (asked.run / "synthetic" / "files" / "fp32.onnx").read_bytes()
     own = drawn.take(np.arange(plan.learners, len(drawn)))  # of its own world, in which it must know something
-    said = ask(serve(whole, standard.preprocess.size, "fp32"), own.inputs).probability.astype(np.float64)
+    said = ask(serve(whole, size, "fp32"), own.inputs).probability.astype(np.float64)
     figures["synthetic.fp32_auroc_drawn"] = auroc(own.anaemic, said)
     for line in table(figures, tuple(models)):
         print(line)
@@ -125,7 +129,7 @@ def recipe_of(name: str, *, small: bool) -> Recipe:
         recipe,
         training=replace(recipe.training, epochs=0, hard_negative_epochs=0),
         evaluation=replace(recipe.evaluation, bootstrap_draws=20),
-        quantization=replace(recipe.quantization, photos=8, aware_steps=1, aware_batch=2),
+        quantization=replace(recipe.quantization, photos=4, aware_steps=1, aware_batch=2),
     )
 
 
@@ -143,29 +147,42 @@ def work(
     model = make(photos, fold, base, recipe, at, bars)
     written = write_files(model, at, bars)
     models = {path.stem: path.read_bytes() for path in sorted(written.glob("*.onnx"))}
-    main_ones = list(models)
     if name == "synthetic" and plan.seeds_ways:
         models |= for_the_seeds_sake(model, models["fp32"])
-    judged = []
+    said = {}
     with bars(f"{name}: judging", len(models)) as done:
-        for precision in models:
-            kept = at / f"judged-{precision}.json"
-            if not kept.is_file():
-                pair = {"fp32": models["fp32"], precision: models[precision]}
-                found = compare_files(pair, judges.inputs, judges.anaemic, clusters(judges), model.threshold, recipe)
-                write_json(kept, found[-1])
-            judged.append(read_json(kept))
+        for precision, data in models.items():
+            said[precision] = answers_of(data, precision, judges, at / f"said-{precision}.json")
             done(1)
+    sizes = {precision: len(data) for precision, data in models.items()}
+    judged = compare_answers(said, sizes, judges.anaemic, clusters(judges), model.threshold, recipe)
     figures: dict[str, Any] = {"fp32_auroc": next(row["auroc"] for row in judged if row["precision"] == "fp32")}
-    figures["nodes_by_bits"] = by_bits(read_json(written / "nodes.json"))
+    nodes = read_json(written / "nodes.json")
+    figures["nodes_by_bits"] = by_bits(nodes)
+    figures["int4.weight_bits"] = {node["name"]: node["weight_bits"] for node in nodes if node["precision"] == "int4"}
     for row in judged:
         figures |= {f"{row['precision']}.{key}": value for key, value in row.items() if key != "precision"}
-    times = time_files({one: models[one] for one in main_ones}, recipe.preprocess.size, rounds=plan.rounds)
-    for precision, of in times.items():
-        for batch, key in ((1, "time_ratio"), (16, "time_ratio_b16")):
-            figures[f"{precision}.{key}"] = of[batch] / times["fp32"][batch]
-    figures |= {f"fp32.ms_b{batch}": ms for batch, ms in times["fp32"].items()}
     write_json(at / "figures.json", figures)
+
+
+def answers_of(data: bytes, precision: str, judges: Photos, kept: Path) -> NDArray[np.float64]:
+    """What a file says of the judges, asked once."""
+    if not kept.is_file():
+        write_json(kept, probabilities(data, precision, judges.inputs).tolist())
+    return np.array(read_json(kept))
+
+
+def time_models(run: Path, names: Sequence[str], size: int, rounds: int, at: Path) -> None:
+    """What every file of every model takes, to its FP32."""
+    figures: dict[str, float] = {}
+    for name in names:
+        models = {path.stem: path.read_bytes() for path in sorted((run / name / "files").glob("*.onnx"))}
+        times = time_files(models, size, rounds=rounds)
+        for precision, of in times.items():
+            for batch, key in ((1, "time_ratio"), (16, "time_ratio_b16")):
+                figures[f"{name}.{precision}.{key}"] = of[batch] / times["fp32"][batch]
+        figures |= {f"{name}.fp32.ms_b{batch}": ms for batch, ms in times["fp32"].items()}
+    write_json(at / "times.json", figures)
 
 
 def write_files(model: Model, at: Path, bars: Bars) -> Path:

@@ -20,9 +20,9 @@ from trainer.model import Release, Screen, random_base
 from trainer.prune import prune
 from trainer.quantize.files import quantization_steps, quantize
 from trainer.quantize.judge import compare_files, time_files
-from trainer.quantize.pack import _for_four_pixels, pack_int8
-from trainer.quantize.scan import count_scans, scan
-from trainer.quantize.simulate import METHODS, integers_of, relu_grid, to_int8, weight_ranges
+from trainer.quantize.pack import _for_four_pixels, pack_int4, pack_int8
+from trainer.quantize.scan import count_scans, scan, too_coarse
+from trainer.quantize.simulate import METHODS, integers_of, relu_grid, to_int4, to_int8, weight_ranges
 
 SIZE = 224
 TRAIN, UNSEEN = drawn(8, size=SIZE, seed=0), drawn(8, size=SIZE, seed=1)
@@ -68,7 +68,8 @@ def test_what_tensorrt_is_given_lies_around_zero(made):
 def test_int4_is_stored_in_four_bits_by_block(made):
     proto = onnx.load_from_string(made.files["int4"])
     small = [tensor for tensor in proto.graph.initializer if tensor.data_type == TensorProto.INT4]
-    assert len(small) == 35  # 1x1 convolutions and the classifier
+    assert len(small) == sum(row["weight_bits"] == 4 for row in made.nodes if row["precision"] == "int4")
+    assert 25 <= len(small) <= 35  # 1x1 convolutions and the classifier, but for those that it would hurt
     of_blocks = [node for node in proto.graph.node if any(part.name == "block_size" for part in node.attribute)]
     assert {node.op_type for node in of_blocks} == {"DequantizeLinear"}
     assert len(of_blocks) == len(small)
@@ -78,7 +79,10 @@ def test_every_layer_is_named_with_its_bits(made):
     bits = {(row["precision"], row["name"]): row["weight_bits"] for row in made.nodes}
     assert bits["int8", "features.0.0"] == 8
     assert bits["int8", "linear"] == 32  # the classifier says the last word in float
-    assert sum(width == 4 for (precision, _), width in bits.items() if precision == "int4") == 35
+    assert bits["int4", "features.17.conv.2"] == 4
+    assert bits["int4", "features.17.conv.1.0"] == 8  # depthwise
+    nodes = {(node.name, node.op_type) for node in onnx.load_from_string(made.files["int4"]).graph.node}
+    assert {(row["name"], row["op"]) for row in made.nodes if row["precision"] == "int4"} <= nodes
 
 
 def test_fine_tuning_changes_the_integers_and_is_the_same_every_time(release, made):
@@ -105,6 +109,28 @@ def test_the_scan_tells_what_each_layer_alone_does_and_leaves_all_at_work(releas
     assert list(found.values()) == sorted(found.values(), reverse=True)
     assert "features.1.conv.0.0.weight_quantizer" in found
     assert ask_torch(simulated, UNSEEN.inputs[:1]).probability == pytest.approx(before)
+
+
+def test_layers_that_int4_hurts_keep_more_bits(release):
+    simulated = fold_batch_norms(release)
+    to_int4(simulated, TRAIN.inputs[:2], 32, kept=("features.1.conv.1", "linear"))
+    model = pack_int4(simulated, SIZE, 21)
+    held = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(model).graph.initializer}
+    assert held["features.1.conv.1.weight.integers"] == TensorProto.INT8
+    assert held["linear.weight"] == TensorProto.FLOAT
+    assert held["features.2.conv.2.matrix.steps.integers"] == TensorProto.INT4
+    served = ask(serve(model, SIZE, "int4"), UNSEEN.inputs[:2])
+    assert compare(served, ask_torch(simulated, UNSEEN.inputs[:2])).max_abs_dp < 1e-4
+
+
+def test_a_layer_is_too_coarse_if_its_weights_alone_move_answers_too_far():
+    away = {
+        "features.1.conv.1.linear.weight_quantizer": 0.4,
+        "features.0.0.weight_quantizer": 0.03,
+        "linear.weight_quantizer": 0.021,
+        "features.2.conv.2.linear.weight_quantizer": 0.02,
+    }
+    assert too_coarse(away, 0.02) == ["features.1.conv.1", "features.0.0", "linear"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -213,7 +239,7 @@ def optimized(model, folder) -> onnx.ModelProto:
 
 def recipe(**quantization):
     whole = a_recipe(size=SIZE)
-    small = {"photos": 8, "aware_steps": 2, "aware_batch": 2, **quantization}
+    small = {"photos": 4, "aware_steps": 2, "aware_batch": 2, **quantization}
     return replace(
         whole,
         evaluation=replace(whole.evaluation, bootstrap_draws=20),

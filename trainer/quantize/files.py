@@ -14,6 +14,7 @@ from trainer.model import Release
 from trainer.quantize.aware import take_up_offset, tune
 from trainer.quantize.pack import pack_int4, pack_int8
 from trainer.quantize.report import NodeRow, node_rows
+from trainer.quantize.scan import scan, too_coarse
 from trainer.quantize.simulate import to_int4, to_int8
 from trainer.quantize.tensorrt import pack_float16_for_tensorrt, pack_int8_for_tensorrt, to_float16
 from trainer.recipe import Recipe
@@ -21,6 +22,7 @@ from trainer.recipe import Recipe
 FP32, FP16, INT8, INT4 = "fp32", "fp16", "int8", "int4"
 FP16_TENSORRT, INT8_TENSORRT = "fp16-trt", "int8-trt"
 _BLOCK = 32  # input channels that share a scale of INT4
+_SCANNED = 8  # photos that tell which layers INT4 hurts
 
 Inputs = NDArray[np.uint8]
 
@@ -80,13 +82,22 @@ def quantize(
     }
     nodes = [*node_rows(unsigned, INT8), *node_rows(signed, INT8_TENSORRT)]
     if int4:
-        small = copy.deepcopy(exact)
-        to_int4(small, shown, _BLOCK)
+        small = _to_int4_where_it_may(exact, shown, recipe)
         tune(small, exact, inputs, recipe, stepped)
         take_up_offset(small, exact, shown)
         files[INT4] = pack_int4(small, size, opset)
         nodes += node_rows(small, INT4)
     return Quantized(files, nodes)
+
+
+def _to_int4_where_it_may(exact: Release, shown: Inputs, recipe: Recipe) -> Release:
+    """A copy with INT4, but for layers that alone would move answers as far as a whole INT8 file may."""
+    trial = copy.deepcopy(exact)
+    to_int4(trial, shown, _BLOCK)
+    kept = too_coarse(scan(trial, shown[:_SCANNED]), recipe.gate.max_mean_abs_dp)
+    small = copy.deepcopy(exact)
+    to_int4(small, shown, _BLOCK, kept)
+    return small
 
 
 def _with_weights_of(simulated: Release, exact: Release) -> Release:

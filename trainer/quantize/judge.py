@@ -26,20 +26,40 @@ def compare_files(
     threshold: float,
     recipe: Recipe,
 ) -> list[Row]:
+    """``compare_answers`` of files, each asked once.
+
+    Args:
+        inputs: (n, S, S, 3).
+    """
+    said = {precision: probabilities(model, precision, inputs) for precision, model in files.items()}
+    sizes = {precision: len(model) for precision, model in files.items()}
+    return compare_answers(said, sizes, anaemic, clusters, threshold, recipe)
+
+
+def probabilities(model: bytes, precision: str, inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n,), of (n, S, S, 3)."""
+    return ask(serve(model, inputs.shape[1], precision), inputs).probability.astype(np.float64)
+
+
+def compare_answers(
+    said: Mapping[str, NDArray[np.float64]],
+    sizes: Mapping[str, int],
+    anaemic: NDArray[np.bool_],
+    clusters: NDArray[np.int64],
+    threshold: float,
+    recipe: Recipe,
+) -> list[Row]:
     """A row for each file, in order, against ``fp32``, which must be among them.
 
     ``auroc_loss`` is FP32's less the file's; ``auroc_loss_upper95`` its 97.5 % end under a paired bootstrap that draws
     whole clusters; both None where one class is missing. ``decisions_changed`` is a share of the photos.
 
     Args:
-        inputs: (n, S, S, 3); ``anaemic``, ``clusters``: (n,).
+        said: (n,) probabilities by precision; ``anaemic``, ``clusters``: (n,).
+        sizes: of the files, bytes.
         threshold: of the decisions, on probabilities.
     """
-    size, how = recipe.preprocess.size, recipe.evaluation
-    said = {
-        precision: ask(serve(model, size, precision), inputs).probability.astype(np.float64)
-        for precision, model in files.items()
-    }
+    how = recipe.evaluation
     exact = said[FP32]
     resamples = resample(clusters, how.bootstrap_draws, how.bootstrap_seed)
     weights = np.column_stack([np.ones(len(anaemic)), resamples])
@@ -52,8 +72,8 @@ def compare_files(
         rows.append(
             {
                 "precision": precision,
-                "bytes": len(files[precision]),
-                "size_ratio": len(files[precision]) / len(files[FP32]),
+                "bytes": sizes[precision],
+                "size_ratio": sizes[precision] / sizes[FP32],
                 "auroc": _number(aurocs[precision][0]),
                 "auroc_loss": _number(losses[0]),
                 "auroc_loss_upper95": float(np.quantile(drawn, 0.975)) if len(drawn) else None,

@@ -55,7 +55,10 @@ class _UnsignedInt8(Int8):
 
 
 class _Int4(Writer):
-    """Weights of 1x1 convolutions and of the classifier by block, others by channel; activations are not touched."""
+    """Weights of 1x1 convolutions and of the classifier by block, of others by channel; activations are not touched.
+
+    Which layers are others, ``to_int4`` was told.
+    """
 
     def stem(self, layer: Layer) -> Value:
         return self.convolution(Value(self.scaled_pixels()), layer, None)
@@ -84,6 +87,8 @@ class _Int4(Writer):
         return self.graph.reshaped(self.graph.transposed(x.tensor, _NHWC, f"{name}.last"), shape, name)
 
     def classifier(self) -> str:
+        if integers_of(self.release.screen.linear) is None:
+            return super().classifier()
         row = self._by_block(self.release.screen.linear, "linear.row")
         return self.graph.transposed(row, [1, 0], "linear.weight")
 

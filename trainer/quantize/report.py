@@ -8,11 +8,13 @@ from trainer.model import Release
 
 NodeRow = dict[str, Any]
 _WHOLE = 32
+_POINTWISE = ".linear"
 
 
 def node_rows(simulated: Release, precision: str) -> list[NodeRow]:
     """Every convolution and linear layer: bits of its weights and of what comes in, and the range of the weights.
 
+    ``name`` and ``op`` are those of the node in the file, where what is ``Pointwise`` here is a convolution again.
     ``activation_bits`` is 32 where the input is read as floating point.
     """
     rows = []
@@ -26,8 +28,8 @@ def node_rows(simulated: Release, precision: str) -> list[NodeRow]:
         rows.append(
             {
                 "precision": precision,
-                "name": name,
-                "op": "Conv" if isinstance(layer, nn.Conv2d) else "MatMul",
+                "name": name.removesuffix(_POINTWISE),
+                "op": "Conv" if isinstance(layer, nn.Conv2d) or name.endswith(_POINTWISE) else "MatMul",
                 "weight_bits": quantizer.num_bits if at_work else _WHOLE,
                 "activation_bits": 8 if at_work and precision.startswith("int8") else _WHOLE,
                 "amax_low": float(amax.min()),

@@ -7,7 +7,7 @@ sum. So the simulated network computes what the file of integers computes, but f
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -105,15 +105,17 @@ def to_int8(folded: Release, photos: Inputs, method: str, *, signed: bool, float
         _take_ranges_anew(folded, photos, method)
 
 
-def to_int4(folded: Release, photos: Inputs, block: int) -> None:
+def to_int4(folded: Release, photos: Inputs, block: int, kept: Collection[str] = ()) -> None:
     """Let a release compute as with weights of INT4 in 1x1 convolutions and the classifier, of INT8 elsewhere.
 
     Args:
         folded: without batch norms; changed in place, its 1x1 convolutions become ``Pointwise``.
         photos: (n, S, S, 3), by which AWQ sees which input channels matter.
         block: input channels that share a scale.
+        kept: layers, by torchvision's names, that 4 bits would harm too much: convolutions have INT8 instead, the
+            classifier stays as it is.
     """
-    _make_pointwise(folded.screen.features)
+    _make_pointwise(folded.screen, kept)
     config: list[dict[str, Any]] = [
         {"quantizer_name": "*", "enable": False},
         {"quantizer_name": "*features.*weight_quantizer", "cfg": {"num_bits": 8, "axis": 0}},
@@ -122,6 +124,8 @@ def to_int4(folded: Release, photos: Inputs, block: int) -> None:
             "cfg": {"num_bits": 4, "block_sizes": {-1: block, "type": "static"}},
         },
     ]
+    if "linear" in kept:
+        config.append({"quantizer_name": "*screen.linear.weight_quantizer", "enable": False})
     _quantize(folded, config, {"method": "awq_lite", "alpha_step": _ALPHA_STEP}, photos)
 
 
@@ -272,12 +276,10 @@ def _take_ranges_anew(simulated: Release, photos: Inputs, method: str) -> None:
         one.enable_quant()
 
 
-def _make_pointwise(features: nn.Module) -> None:
-    for name, child in features.named_children():
-        if isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1):
-            setattr(features, name, Pointwise(child))
-        else:
-            _make_pointwise(child)
+def _make_pointwise(screen: nn.Module, kept: Collection[str]) -> None:
+    for name, layer in list(screen.named_modules()):
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and name not in kept:
+            screen.set_submodule(name, Pointwise(layer))
 
 
 def _grid(quantizer: Any) -> Grid:
