@@ -22,7 +22,7 @@ from backend.services.manage_people import add_person, reset_password, set_perso
 from backend.services.sign_in import Credentials, Phone, PhoneOut, sign_in
 from pallor.ids import new_id
 from pallor.log import JsonLines
-from tests.support.api import FOREIGN, OWN, PRACTICE, Api, an_api, the_fault
+from tests.support.api import FOREIGN, OWN, PRACTICE, Api, an_api, code_in, the_fault
 from tests.support.builders import a_case_body
 
 PASSWORD, ANOTHER = "plum orbit candle 42", "seven wet grey lanterns"
@@ -815,7 +815,7 @@ def bearer(given):
 
 
 def code_of(response):
-    return response.status_code, response.json["code"]
+    return response.status_code, code_in(response)
 
 
 def change(api, name, **columns):

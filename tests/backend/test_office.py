@@ -11,7 +11,7 @@ from backend.db.tables import audit_values
 from backend.services.audit import export_audit
 from pallor.clock import utc_text
 from pallor.ids import new_id
-from tests.support.api import FOREIGN, OWN, PRACTICE, the_fault
+from tests.support.api import FOREIGN, OWN, PRACTICE, code_in, the_fault
 from tests.support.builders import a_case_body
 
 
@@ -153,7 +153,7 @@ def test_nothing_is_accepted_from_a_stolen_phone_but_its_last_word(api):
         if method != "GET":
             sent["json"] = {}
         response = api.call(method, path, "phone", **sent)
-        if (response.status_code, (response.json or {}).get("code")) != (403, "device-stolen"):
+        if (response.status_code, code_in(response)) != (403, "device-stolen"):
             let_by.append((path, rule.last_word))
     assert all(last_word for _, last_word in let_by), let_by
 

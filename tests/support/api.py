@@ -235,6 +235,14 @@ def repr_digest(data: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
 
 
+def code_in(response: TestResponse) -> str | None:
+    """The stable name of what went wrong, as a problem or as an OperationOutcome of FHIR tells it."""
+    said = response.json or {}
+    if said.get("resourceType") == "OperationOutcome":
+        return str(said["issue"][0]["details"]["coding"][0]["code"])
+    return said.get("code")
+
+
 def the_fault(response: TestResponse) -> tuple[int, str, dict[str, str]]:
     """Status, code and first fault of a problem, after checking that it is a proper one."""
     assert response.content_type == "application/problem+json", response.text

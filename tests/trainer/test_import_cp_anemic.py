@@ -112,7 +112,7 @@ def test_a_photo_that_cannot_be_read_is_named_and_there_is_no_snapshot(tmp_path,
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("c,99,Mild,24,Male,Anemic,Ejusu", "outside 20 to 250 g/L"),
+        ("c,99,Mild,24,Male,Anemic,Ejusu", "outside 2.0 to 25.0 g/dL"),
         ("c,low,Mild,24,Male,Anemic,Ejusu", "not a plain decimal number"),
         ("c,9.9,Mild,3,Male,Anemic,Ejusu", "below 6 months"),
         ("c,9.9,Mild,-3,Male,Anemic,Ejusu", "outside what people reach"),

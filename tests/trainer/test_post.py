@@ -32,7 +32,7 @@ def served(migrated_sqlite, tmp_path_factory):
     with web_server(folder) as url:
         api = an_api(database, folder / "store")
         api.clock.move(days=(SystemClock().now() - api.clock.now()).days)
-        EXAMPLES["training.post_snapshot"](api, Place(OWN, *(new_id() for _ in range(4))))
+        EXAMPLES["training.post_snapshot"](api, Place(OWN, *(new_id() for _ in range(5))))
         yield url, folder / "store", api
     database.close()
 

@@ -133,7 +133,7 @@ def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(cl
 def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: Clinic) -> None:
     """The engine never comes back from it: two processes are killed, the second with no other photo in hand."""
     clinic.activate("tiny-2", trap=77)
-    clinic.restart(photo_seconds=3)
+    clinic.restart(photo_seconds=5)
     sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62, 77, 63, 64)]
     answers = clinic.answers(sent, seconds=3 * A_WHILE)
     assert [answers[photo_id].refusal for photo_id in sent] == [None, None, None, "photo-stops-worker", None, None]
