@@ -37,16 +37,22 @@ const FIELDS: Readonly<Record<StepName, readonly string[]>> = {
 export function NewCase({ id }: { id: string }) {
   const phone = usePhone();
   const draft = computed(() => phone.drafts.value.find((one) => one.draft_id === id)).value;
+  const said = useSignal<DraftFacts | null>(null); // what was typed last: the phone writes it down a moment later
   const tried = useSignal(false);
   const dropping = useSignal(false);
   const taking = useSignal<Eye | null>(null);
   const { guard, shown } = useFault();
   if (!draft) return <Screen title={t("new.title")} back={() => go("home")}><p>{t("new.gone")}</p></Screen>;
 
-  const { facts } = draft;
+  const facts = said.value ?? draft.facts;
   const step: StepName = STEPS.find((one) => one === facts.step) ?? "consent";
-  const faults = faultsOf(facts, new Date()).filter((one) => FIELDS[step].includes(one.field));
-  const say = (more: DraftFacts) => void guard(() => phone.saveDraft(id, together(facts, more)));
+  const faultsIn = (known: DraftFacts) => faultsOf(known, new Date()).filter((one) => FIELDS[step].includes(one.field));
+  const faults = faultsIn(facts);
+  const say = (more: DraftFacts) => {
+    const next = together(said.value ?? draft.facts, more);
+    said.value = next;
+    void guard(() => phone.saveDraft(id, next));
+  };
   const to = (next: StepName) => {
     tried.value = false;
     taking.value = null;
@@ -56,7 +62,7 @@ export function NewCase({ id }: { id: string }) {
   const at = STEPS.indexOf(step);
   const forward = () => {
     tried.value = true;
-    if (faults.length === 0) to(STEPS[at + 1]!);
+    if (faultsIn(said.value ?? draft.facts).length === 0) to(STEPS[at + 1]!);
     else setTimeout(() => document.querySelector(".fault")?.scrollIntoView({ block: "center" })); // it may stand above what is seen
   };
   const finish = () =>
