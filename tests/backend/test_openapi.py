@@ -23,7 +23,7 @@ from tests.support.fleet import a_running_rollout
 from tests.support.repository import a_repository
 from tests.support.web import web_server
 
-EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "3")
+EXAMPLES = os.environ.get("PALLOR_API_EXAMPLES", "2")
 BIN = Path(sys.executable).parent
 HOOKS = Path(__file__).parents[1] / "support" / "schemathesis_hooks.py"
 

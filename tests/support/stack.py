@@ -23,7 +23,7 @@ from pallor.release.shelf import Release
 
 PALLOR = str(Path(sys.executable).with_name("pallor"))
 SITE = "journey"
-A_WHILE = 50.0  # far beyond what any of this takes, so that a busy machine fails no test
+A_WHILE = 120.0  # far beyond what any of this takes, so that a busy machine fails no test
 _SHORT_PAUSES = {
     "PALLOR_SWEEP_SECONDS": "0.3",
     "PALLOR_RESEND_SECONDS": "4",
