@@ -151,7 +151,7 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
             g.caller = g.ask_again()
         if rule.reach is Reach.PATH:
             check_within(parts.database, path, g.caller.sites)
-        if request.method in _WITH_BODY and rule.takes and not rule.pieces:
+        if request.method in _WITH_BODY and rule.takes:
             began = time.perf_counter()
             _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES, rule.takes)
             if rule.roles and time.perf_counter() - began > _LONG_SECONDS:

@@ -95,7 +95,7 @@ class Rule:
     with what it has sealed. ``unfinished``: also callers may who have something to do first (another password, a second
     factor, a fingerprint to be compared). ``last_word``: also a stolen device. ``large``: a machine sends more
     than people do. ``human``: a person decides here, never a machine. ``takes``: of which type a body is; none: bytes
-    that the route itself reads and bounds. ``pieces``: its body is bytes that go on where others ended.
+    that the route itself reads and bounds.
     """
 
     roles: frozenset[Role]
@@ -106,7 +106,6 @@ class Rule:
     large: bool = False
     human: bool = False
     takes: tuple[str, ...] = ("application/json",)
-    pieces: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,12 +160,11 @@ def allow(
     large: bool = False,
     human: bool = False,
     takes: tuple[str, ...] = ("application/json",),
-    pieces: bool = False,
 ) -> Callable[[Route], Route]:
     """Declare who may use a route; ``app.create_app`` refuses to start with a route that declares nobody."""
     if not roles:
         raise ValueError("a rule names its roles; for everybody there is allow_anyone")
-    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large, human, takes, pieces))
+    return _declare(Rule(frozenset(roles), reach, delivers, unfinished, last_word, large, human, takes))
 
 
 def allow_anyone() -> Callable[[Route], Route]:

@@ -76,7 +76,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         responses=answers({200: out.PhotoOut, 201: out.PhotoOut, 202: out.PhotoOut}, 404, 409, 410, 415),
         request_body=_PHOTO_BODY,
     )
-    @allow(Role.FIELD, reach=Reach.PATH, delivers=True, pieces=True)
+    @allow(Role.FIELD, reach=Reach.PATH, delivers=True, takes=())
     def put_photo(path: received.PhotoPath, query: received.PhotoQuery, header: received.PieceHeaders) -> Response:
         """Send a photo, whole or from a byte on
 

@@ -63,7 +63,7 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         responses=answers(_GOOD | {201: sealed.SealedReceipt}, 404, 409, 410, 415),
         request_body=_BODY,
     )
-    @allow(Role.FIELD, reach=Reach.BODY, delivers=True, pieces=True)
+    @allow(Role.FIELD, reach=Reach.BODY, delivers=True, takes=())
     def put_sealed(path: sealed.SealedPath, query: sealed.SealedQuery, header: received.PieceHeaders) -> Response:
         """Send what was sealed, whole or from a byte on
 

@@ -5,7 +5,6 @@ each.
 """
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy.web import INSTALLED, WEB, find_node
 from pallor.onebox.broker import free_port
 from tests.support.chromium import chromium
 
-WEB = Path(__file__).parents[2] / "backend" / "web"
 LOOKS = ((360, 640, "light"), (412, 915, "dark"))
 CASES = ("plain", "critical", "retake", "waiting", "low", "unclear")
 SCREENS = {
@@ -60,11 +59,18 @@ def test_axe_finds_nothing_and_nothing_runs_out_of_the_screen(stage: str, page: 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[str]:
     """Vite's own server."""
-    node = shutil.which("node")
-    if node is None or not (WEB / "node_modules").exists():
+    if not INSTALLED.exists():
         pytest.skip("the app's packages are not installed: make web")
     port = free_port()
-    command = [node, "node_modules/vite/bin/vite.js", "--port", str(port), "--strictPort", "--host", "127.0.0.1"]
+    command = [
+        *find_node(),
+        "node_modules/vite/bin/vite.js",
+        "--port",
+        str(port),
+        "--strictPort",
+        "--host",
+        "127.0.0.1",
+    ]
     server = subprocess.Popen(command, cwd=WEB, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
