@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, literal, select, tuple_
 
 from backend.db.engine import Database
-from backend.db.tables import alerts, cases, lab_results, lab_retractions
+from backend.db.tables import alerts, cases, lab_results
 from backend.services.audit import write_audit
-from backend.services.records import note_change
+from backend.services.records import note_change, stands
 from pallor.clock import Clock
 from pallor.label import CRITICAL_G_PER_L
 
@@ -35,10 +35,7 @@ def raise_alert(tx: Connection, clock: Clock, case_id: str, result_id: str, g_pe
 
 def is_standing() -> ColumnElement[bool]:
     """That the value of a row of ``alerts`` was neither corrected nor taken back."""
-    later = lab_results.alias()
-    corrected = select(later.c.id).where(later.c.supersedes == alerts.c.result_id).correlate(alerts).exists()
-    taken_back = lab_retractions.c.result_id == alerts.c.result_id
-    return ~corrected & ~select(lab_retractions.c.id).where(taken_back).correlate(alerts).exists()
+    return stands(alerts.c.result_id)
 
 
 def alerts_of(connection: Connection, case_ids: Sequence[str]) -> dict[str, Row[Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, select
 
 from backend.db.engine import Database
 from backend.db.tables import cases, changes, lab_results, lab_retractions, tombstones
@@ -91,6 +91,14 @@ def standing_results(tx: Connection, case_ids: Sequence[str]) -> Sequence[Row[An
     return tx.execute(_STANDING, {"case_ids": case_ids}).all()
 
 
+def stands(result_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """That the result which a column names was neither corrected by another nor taken back."""
+    later = lab_results.alias()
+    corrected = select(later.c.id).where(later.c.supersedes == result_id).correlate_except(later).exists()
+    taken_back = select(lab_retractions.c.id).where(lab_retractions.c.result_id == result_id)
+    return ~corrected & ~taken_back.correlate_except(lab_retractions).exists()
+
+
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
     """Tell the feed that something of a case is new or different (``backend.wire.out.ChangeOut`` lists what)."""
     row = {"kind": kind, "entity_id": entity_id, "case_id": case_id, "of_case": case_id, "at": clock.now()}
@@ -119,12 +127,9 @@ def put_once(
 
 # Built once: for what every request asks, building a query takes longer than asking it.
 _CASE = select(cases).where(cases.c.id == bindparam("case_id"))
-_LATER = lab_results.alias()
 _STANDING = (
     select(lab_results)
-    .where(lab_results.c.case_id.in_(bindparam("case_ids", expanding=True)))
-    .where(~select(_LATER.c.id).where(_LATER.c.supersedes == lab_results.c.id).exists())
-    .where(~select(lab_retractions.c.id).where(lab_retractions.c.result_id == lab_results.c.id).exists())
+    .where(lab_results.c.case_id.in_(bindparam("case_ids", expanding=True)), stands(lab_results.c.id))
     .order_by(lab_results.c.received_at, lab_results.c.id)
 )
 _CHANGE = changes.insert().values(site=select(cases.c.site).where(cases.c.id == bindparam("of_case")).scalar_subquery())

@@ -2,7 +2,7 @@
 import { refersNow } from "../facts/check";
 import type { Advice, KnownCase, Label } from "../port";
 import { said, t, type Key } from "../words/words";
-import { Card, type Tone } from "./parts";
+import { Card, type Fact, Facts, type Tone } from "./parts";
 
 const TONES: Readonly<Record<Advice["code"], Tone>> = {
   "refer-now": "danger",
@@ -37,28 +37,17 @@ export function adviceWords({ code, words }: Advice): string {
 
 export function LabelCard({ label }: { label: Label }) {
   const band = label.severity ? said("severity", label.severity, label.severity) : t("label.no-criterion");
+  const rows: Fact[] = [
+    [t("label.band"), `${band} (${label.table.toUpperCase().replace("-", " ")})`],
+    [t("label.in-g-per-l"), `${label.hb_g_per_l} g/L`],
+    [t("label.altitude"), label.altitude === "adjusted" ? t("label.adjusted", { value: label.adjusted_g_per_l }) : t("label.not-adjusted")],
+    ...(label.no_criterion ? [[t("label.why"), said("no-criterion", label.no_criterion, label.no_criterion)] as const] : []),
+    ...(label.supersedes ? [[t("label.corrected"), t("yes")] as const] : []),
+  ];
   return (
     <Card tone={label.severity === "severe" ? "danger" : label.anaemic ? "warn" : "info"} title={t("label.title", { value: label.hb_value, unit: label.hb_unit })}>
-      <dl class="facts">
-        <Row name={t("label.band")} value={`${band} (${label.table.toUpperCase().replace("-", " ")})`} />
-        <Row name={t("label.in-g-per-l")} value={`${label.hb_g_per_l} g/L`} />
-        <Row
-          name={t("label.altitude")}
-          value={label.altitude === "adjusted" ? t("label.adjusted", { value: label.adjusted_g_per_l }) : t("label.not-adjusted")}
-        />
-        {label.no_criterion && <Row name={t("label.why")} value={said("no-criterion", label.no_criterion, label.no_criterion)} />}
-        {label.supersedes && <Row name={t("label.corrected")} value={t("yes")} />}
-      </dl>
+      <Facts rows={rows} />
     </Card>
-  );
-}
-
-function Row({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 

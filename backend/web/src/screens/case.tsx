@@ -7,7 +7,7 @@ import { ageWords, stateWords } from "./case-row";
 import { refusalWords, useFault } from "./faults";
 import { lazily } from "./lazily";
 import { go } from "./nav";
-import { Ask, Button, Card, Choice, Screen, Tick, Told } from "./parts";
+import { Ask, Button, Card, Choice, Facts, Screen, Tick, Told } from "./parts";
 import { usePhone } from "./with-phone";
 
 const TakePhoto = lazily(async () => (await import("./take-photo")).TakePhoto);
@@ -41,7 +41,7 @@ export function OneCase({ id }: { id: string }) {
       </Told>
       {known.state.is === "put-aside" && <Card tone="warn" title={refusalWords(known.state.refusal)}><Button label={t("tasks.look")} onPress={() => go("queue")} /></Card>}
       {known.state.is === "retake" && <Retake known={known} take={(eye) => (retaking.value = eye)} />}
-      <Facts known={known} />
+      <WhatWasSeen known={known} />
       <FollowUpPart known={known} />
       <ConsentPart known={known} />
       <div class="thumb">
@@ -86,7 +86,7 @@ function Retake({ known, take }: { known: KnownCase; take: (eye: Eye) => void })
   );
 }
 
-function Facts({ known }: { known: KnownCase }) {
+function WhatWasSeen({ known }: { known: KnownCase }) {
   const rows: [string, string][] = [
     [t("age.label"), ageWords(known.subject.age_months)],
     [t("person.sex"), t(`person.${known.subject.sex}`)],
@@ -98,14 +98,7 @@ function Facts({ known }: { known: KnownCase }) {
   return (
     <details>
       <summary>{t("case.facts")}</summary>
-      <dl class="facts">
-        {rows.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts rows={rows} />
       {known.amended && <p class="hint">{t("case.amended")}</p>}
       {known.warnings.map((warning) => <p key={warning} class="hint">{warning}</p>)}
     </details>

@@ -170,6 +170,21 @@ export function Ask({ question, yes, onYes, onNo }: { question: string; yes: Key
   );
 }
 
+export type Fact = readonly [name: string, value: string];
+
+export function Facts({ rows }: { rows: readonly Fact[] }) {
+  return (
+    <dl class="facts">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** Read out when it changes. */
 export function Told({ children }: { children: ComponentChildren }) {
   return (

@@ -4,7 +4,7 @@ import { moment, t } from "../words/words";
 import { useFault } from "./faults";
 import { Languages } from "./languages";
 import { go } from "./nav";
-import { Button, Card, Field, Screen, Told } from "./parts";
+import { Button, Card, Facts, Field, Screen, Told } from "./parts";
 import { usePhone } from "./with-phone";
 
 const MEGABYTE = 1024 * 1024;
@@ -16,13 +16,15 @@ export function ThisPhone() {
   const { used_bytes, quota_bytes, persisted, low } = storage.value;
   return (
     <Screen title={t("phone.title")} back={() => go("home")}>
-      <dl class="facts">
-        <Row name={t("phone.name")} value={device.value?.name ?? ""} />
-        <Row name={t("phone.person")} value={session.value?.person ?? ""} />
-        <Row name={t("phone.sites")} value={session.value?.sites.map((site) => site.code).join(", ") ?? ""} />
-        <Row name={t("phone.contact")} value={contact.value.last_at ? moment(contact.value.last_at) : t("phone.never")} />
-        <Row name={t("phone.room")} value={t("phone.room-of", { used: Math.ceil(used_bytes / MEGABYTE), quota: Math.floor(quota_bytes / MEGABYTE) })} />
-      </dl>
+      <Facts
+        rows={[
+          [t("phone.name"), device.value?.name ?? ""],
+          [t("phone.person"), session.value?.person ?? ""],
+          [t("phone.sites"), session.value?.sites.map((site) => site.code).join(", ") ?? ""],
+          [t("phone.contact"), contact.value.last_at ? moment(contact.value.last_at) : t("phone.never")],
+          [t("phone.room"), t("phone.room-of", { used: Math.ceil(used_bytes / MEGABYTE), quota: Math.floor(quota_bytes / MEGABYTE) })],
+        ]}
+      />
       {low && <Card tone="warn" title={t("phone.low")} />}
       {!persisted && (
         <Card tone="info" title={t("phone.may-be-cleared")}>
@@ -60,14 +62,5 @@ function ChangePin() {
       <Button label={t("new-pin.do")} disabled={old.value.length < 6 || chosen.value.length < 6} onPress={change} />
       <Told>{told.value}</Told>
     </details>
-  );
-}
-
-function Row({ name, value }: { name: string; value: string }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }

@@ -2,7 +2,7 @@
 import { ageOf, refersNow } from "../../facts/check";
 import { count, moment, said, t } from "../../words/words";
 import { ageWords } from "../case-row";
-import { Card } from "../parts";
+import { Card, Facts } from "../parts";
 import type { Step } from "./new-case";
 
 export function EndStep({ draft, facts }: Step) {
@@ -20,14 +20,7 @@ export function EndStep({ draft, facts }: Step) {
   return (
     <>
       {refersNow(facts) && <Card tone="danger" title={t("signs.refer-now")} />}
-      <dl class="facts">
-        {rows.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts rows={rows} />
       <p class="hint">{t("end.sealed")}</p>
     </>
   );
