@@ -111,7 +111,7 @@ class Parent:
                 process.tell(Check())
             if process.sits_over_a_photo(self._settings.photo_seconds):
                 log.error("a process has sat over a photo for too long and is killed", extra=process.told())
-                process.popen.kill()
+                process.kill()
 
     def _tell_others(self) -> None:
         every = [slot.say() for slot in self._slots.values()]
@@ -128,7 +128,7 @@ class Parent:
         while self._processes() and time.monotonic() < until:
             self._hear(_LOOK_SECONDS)
         for process in self._processes():
-            process.popen.kill()
+            process.kill()
             process.bury()
         return 0
 

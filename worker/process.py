@@ -30,6 +30,7 @@ class Process:
     in_hand: dict[str, float] = field(default_factory=dict)
     last_words: NotAdmitted | None = None
     _unread: bytes = b""
+    _killed: bool = False
 
     @classmethod
     def start(
@@ -75,8 +76,13 @@ class Process:
             yield word
 
     def sits_over_a_photo(self, seconds: float) -> bool:
-        """Whether it has had one in hand for longer than this."""
-        return bool(self.in_hand) and time.monotonic() - min(self.in_hand.values()) > seconds
+        """Whether it has had one in hand for longer than this; one that is killed already no longer sits."""
+        return not self._killed and bool(self.in_hand) and time.monotonic() - min(self.in_hand.values()) > seconds
+
+    def kill(self) -> None:
+        """End it at once; its death is seen when its line ends, which on a busy machine is a while later."""
+        self._killed = True
+        self.popen.kill()
 
     def bury(self) -> int:
         """Wait until it is gone; its exit code."""
