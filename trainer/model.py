@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
@@ -17,6 +19,7 @@ from torchvision.models import MobileNet_V2_Weights, mobilenet_v2
 from pallor.digest import digest_of, sha256_of_file
 from pallor.errors import Refused, Unavailable, shortened
 from trainer.prune import cut_to_fit
+from worker.engines.port import CAM_SIDE
 
 # What is pooled and weighted: the channels of MobileNetV2's last block, then the energy of an early block's channels.
 # The energy (the mean square) tells of colour contrast and fine texture, such as vessels, which the last block has
@@ -175,14 +178,23 @@ class Release(nn.Module):
         self.register_buffer("projection", torch.linalg.qr(drawn).Q)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, S, S, 3) uint8 -> probability (N,), cam (N, S/32, S/32), embedding (N, 64), all float32.
+        """(N, S, S, 3) uint8 -> probability (N,), cam (N, 7, 7), embedding (N, 64), all float32.
 
         The mean of ``cam`` is the calibrated logit, exactly: pooling and one linear layer may change places.
         """
         maps = self.screen.maps(rgb)
         weights, bias = self.screen.linear.weight.view(1, -1, 1, 1), self.screen.linear.bias
         cam = ((maps * weights).sum(dim=1) + bias) / self.temperature
+        if (side := cam.shape[-1]) != CAM_SIDE:
+            cam = (cam.flatten(1) @ torch.from_numpy(onto_cam(side))).unflatten(1, (CAM_SIDE, CAM_SIDE))
         return torch.sigmoid(cam.mean(dim=(1, 2))), cam, maps.mean(dim=(2, 3)) @ self.projection
+
+
+def onto_cam(side: int) -> NDArray[np.float32]:
+    """(side * side, 49): what each place of a smaller input's map gives to each of 7 x 7 equal tiles; means stay."""
+    fine = np.repeat(np.eye(side), CAM_SIDE, axis=0)  # each place in as many parts as there are tiles
+    tiles = fine.reshape(CAM_SIDE, side, side).mean(axis=1)
+    return np.kron(tiles, tiles).T.astype(np.float32)
 
 
 def _take_in_scale(first: nn.Sequential, base: Base) -> None:

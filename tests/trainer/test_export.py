@@ -11,6 +11,8 @@ import torch
 from tests.trainer.labelled import drawn
 from trainer.export import ask, ask_torch, compare, export, export_float32, fold_batch_norms, serve
 from trainer.model import EMBEDDING, InitUnreadable, Release, Screen, base_from_file, random_base
+from trainer.quantize.pack import pack_int8
+from trainer.quantize.simulate import to_int8
 
 SIZE = 224
 
@@ -37,6 +39,19 @@ def test_the_activation_map_averages_to_the_calibrated_logit(release):
     answers = ask_torch(release, drawn(4, size=SIZE).inputs)
     logit = np.log(answers.probability) - np.log1p(-answers.probability)
     assert answers.cam.mean(axis=(1, 2)) == pytest.approx(logit, abs=1e-4)
+
+
+def test_a_smaller_input_gives_a_map_of_the_same_size_that_averages_to_the_logit_in_every_file(release):
+    photos = drawn(4, size=64)
+    simulated = fold_batch_norms(release)
+    to_int8(simulated, photos.inputs, "max", signed=False)
+    whole, small = export_float32(release, 64, 21), pack_int8(simulated, 64, 21)
+    served = ask(serve(whole, 64, "fp32"), photos.inputs)
+    assert compare(served, ask_torch(release, photos.inputs)).max_cam_error < 1e-3
+    for answers in (served, ask(serve(small, 64, "int8"), photos.inputs)):
+        logit = np.log(answers.probability) - np.log1p(-answers.probability)
+        assert answers.cam.mean(axis=(1, 2)) == pytest.approx(logit, abs=1e-4)
+        assert answers.cam[:, 3] == pytest.approx((answers.cam[:, 0] + answers.cam[:, 6]) / 2, abs=1e-4)
 
 
 def test_the_temperature_is_inside_the_graph(release):

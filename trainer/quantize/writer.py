@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from trainer.model import PIXELS_PER_UNIT, TEXTURE, TEXTURE_BLOCK, TEXTURE_POOL, ZERO_PIXEL, Release
+from trainer.model import PIXELS_PER_UNIT, TEXTURE, TEXTURE_BLOCK, TEXTURE_POOL, ZERO_PIXEL, Release, onto_cam
 from trainer.quantize.graph import Graph
 from trainer.quantize.simulate import Grid
+from worker.engines.port import CAM_SIDE
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,10 @@ class Writer(ABC):
         biased = graph.node("Add", [logits, graph.constant("linear.bias", head.bias.detach().numpy())], "biased")
         temperature = graph.constant("temperature", np.float32(self.release.temperature))
         cooled = graph.node("Div", [biased, temperature], "cooled")
-        cam = graph.reshaped(cooled, [0, coarse, coarse], "cam")
+        if coarse != CAM_SIDE:
+            places = graph.reshaped(cooled, [0, coarse**2], "places")
+            cooled = graph.node("MatMul", [places, graph.constant("onto_cam", onto_cam(coarse))], "tiles")
+        cam = graph.reshaped(cooled, [0, CAM_SIDE, CAM_SIDE], "cam")
         graph.node("Sigmoid", [graph.mean(cam, [1, 2], "logit")], "probability")
         projection = graph.constant("projection.float16", self.release.projection.numpy().astype(np.float16))
         self.product(graph.mean(maps, [1], "pooled"), graph.as_float32(projection, "projection"), "embedding")
