@@ -77,6 +77,7 @@ def recipe_of(name: str, *, small: bool) -> Recipe:
     by_photo: Mapping[str, Any] = {"published_protocol": (), "grouped_by_photo": SEEDS[:1], "leave_one_site_out": ()}
     return replace(
         recipe,
+        preprocess=replace(recipe.preprocess, size=64),
         training=replace(recipe.training, epochs=min(1, recipe.training.epochs)),
         evaluation=replace(recipe.evaluation, **by_photo, bootstrap_draws=20, permutations=5),
         quantization=replace(recipe.quantization, photos=4, aware_steps=1, aware_batch=2),

@@ -127,6 +127,7 @@ def recipe_of(name: str, *, small: bool) -> Recipe:
         return recipe
     return replace(
         recipe,
+        preprocess=replace(recipe.preprocess, size=64),
         training=replace(recipe.training, epochs=0, hard_negative_epochs=0),
         evaluation=replace(recipe.evaluation, bootstrap_draws=20),
         quantization=replace(recipe.quantization, photos=4, aware_steps=1, aware_batch=2),

@@ -22,6 +22,7 @@ SITES = (OWN, FOREIGN, PRACTICE)
 GOOD = (200, 201, 202, 204)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # who may do what knows no dialect
 def test_every_route_lets_in_whom_it_declares_and_shows_what_lies_at_their_sites(api):
     places = {site: a_place(api, site) for site in SITES}
     make_ready(api)
