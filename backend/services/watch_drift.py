@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, Subquery, func, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import cases, drift_alarms, drift_watch, labels, photos, predictions, sites
-from backend.record.drift.cases import Place, Watched, What, Where
+from backend.record.drift.cases import BLOCK, Place, Watched, What, Where
 from backend.services.audit import write_audit
 from backend.services.derive_label import is_newest
 from backend.services.drift_alarms import is_open
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _ACTOR = "sweeper"
 _FEWEST = 50  # of fewer cases nothing is ever said
-_ROWS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -131,19 +130,9 @@ def _with_news(tx: Connection, mark: _Mark) -> Sequence[str]:
 
 
 def _watched(tx: Connection, release_id: str, since: datetime) -> Watched:
-    """The release's answer to the first photo of each case, in the order in which the photos were taken."""
-    order = func.row_number().over(partition_by=photos.c.case_id, order_by=(photos.c.captured_at, photos.c.id))
-    first = (
-        select(
-            photos.c.case_id, photos.c.captured_at, photos.c.capture["phone_model"].as_string().label("phone"),
-            predictions.c.probability, predictions.c.embedding, order.label("nth"),
-        )
-        .join(photos, photos.c.id == predictions.c.photo_id)
-        .where(predictions.c.release_id == release_id, predictions.c.embedding.is_not(None))
-        .where(photos.c.captured_at > since)
-        .subquery()
-    )  # fmt: skip
-    newest = (
+    """The release's answers to the first photos of each site's newest cases, in the order in which they were taken."""
+    newest = _newest_cases(release_id, since)
+    labelled = (
         select(
             labels.c.case_id, labels.c.derived_at, labels.c.record["anaemic"].as_boolean().label("anaemic"),
             labels.c.record["withheld"].label("withheld"),
@@ -152,15 +141,39 @@ def _watched(tx: Connection, release_id: str, since: datetime) -> Watched:
         .subquery()
     )  # fmt: skip
     query = (
-        select(first, cases.c.site, newest.c.derived_at, newest.c.anaemic, newest.c.withheld)
+        select(
+            newest.c.site, newest.c.captured_at, photos.c.capture["phone_model"].as_string().label("phone"),
+            predictions.c.probability, predictions.c.embedding, labelled.c.derived_at, labelled.c.anaemic,
+            labelled.c.withheld,
+        )
+        .join(photos, photos.c.id == newest.c.photo_id)
+        .join(predictions, (predictions.c.photo_id == newest.c.photo_id) & (predictions.c.release_id == release_id))
+        .outerjoin(labelled, labelled.c.case_id == newest.c.case_id)
+        .where(newest.c.place > (newest.c.total // BLOCK - 1) * BLOCK)
+        .order_by(newest.c.captured_at, newest.c.case_id)
+    )  # fmt: skip
+    return _columns([_values(row) for row in tx.execute(query)])
+
+
+def _newest_cases(release_id: str, since: datetime) -> Subquery:
+    """Of each case the first photo that the release answered; its place among its site's, and how many those are."""
+    of_case = func.row_number().over(partition_by=photos.c.case_id, order_by=(photos.c.captured_at, photos.c.id))
+    first = (
+        select(photos.c.id.label("photo_id"), photos.c.case_id, photos.c.captured_at, of_case.label("nth"))
+        .join(predictions, predictions.c.photo_id == photos.c.id)
+        .where(predictions.c.release_id == release_id, predictions.c.embedding.is_not(None))
+        .where(photos.c.captured_at > since)
+        .subquery()
+    )
+    place = func.row_number().over(partition_by=cases.c.site, order_by=(first.c.captured_at, first.c.case_id))
+    total = func.count().over(partition_by=cases.c.site)
+    return (
+        select(first, cases.c.site, place.label("place"), total.label("total"))
         .join(cases, cases.c.id == first.c.case_id)
         .join(sites, sites.c.code == cases.c.site)
-        .outerjoin(newest, newest.c.case_id == first.c.case_id)
         .where(first.c.nth == 1, ~sites.c.practice)
-        .order_by(first.c.captured_at, first.c.case_id)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
+        .subquery()
     )
-    return _columns([_values(row) for row in tx.execute(query)])
 
 
 def _values(row: Row[Any]) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.record.counted import Flags, Floats, Words
 
-_BLOCK = 500  # a line begins anew at every other block, so that it stays as cheap however many cases there are
+BLOCK = 500  # a line begins anew at every other block, so that it stays as cheap however many cases there are
 
 
 class What(StrEnum):
@@ -107,5 +107,5 @@ def lines_of(watched: Watched) -> Iterator[tuple[Place, Watched]]:
 
 
 def _newest(line: Watched) -> Watched:
-    start = max(0, len(line) // _BLOCK - 1) * _BLOCK
+    start = max(0, len(line) // BLOCK - 1) * BLOCK
     return line.where(np.arange(len(line)) >= start)
