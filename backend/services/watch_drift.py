@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Subquery, func, select, update
+from sqlalchemy import Connection, Row, Select, Subquery, func, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import cases, drift_alarms, drift_watch, labels, photos, predictions, sites
@@ -140,7 +140,7 @@ def _watched(tx: Connection, release_id: str, since: datetime) -> Watched:
         .where(is_newest())
         .subquery()
     )  # fmt: skip
-    query = (
+    query: Select[Any] = (
         select(
             newest.c.site, newest.c.captured_at, photos.c.capture["phone_model"].as_string().label("phone"),
             predictions.c.probability, predictions.c.embedding, labelled.c.derived_at, labelled.c.anaemic,
