@@ -101,7 +101,7 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
             settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
-            settings.put_aside_days, parts.repository, _signing(settings, parts),
+            settings.put_aside_days, parts.repository, parts.cleared, _signing(settings, parts),
         )  # fmt: skip
     return 0
 

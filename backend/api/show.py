@@ -68,6 +68,7 @@ def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
         alert=alert(view.alert) if view.alert else None,
         follow_up=_stands(view),
         warnings=warnings,
+        why_blood=view.why_blood,
         recollect=out.RecollectOut(reason=view.recollect[0], asked_at=view.recollect[1]) if view.recollect else None,
         **{name: facts[name] for name in facts if name not in ("id", "consent")},
     )

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from backend.office.parts import AddCommand, open_database, print_table
 from backend.record.clearance_rule import conditions_of
+from backend.record.drift.cases import Place, Where
 from backend.record.figures import Share, figures_of
 from backend.record.report import clearance_json, csv_lines, figures_json
+from backend.services.drift_alarms import moved_cases, state_of
 from backend.services.read_prospect import Prospect, read_prospect
 from backend.settings import DatabaseSettings
 from pallor.clock import SystemClock, utc_text
@@ -26,7 +28,9 @@ def add_commands(command: AddCommand) -> None:
 def _record(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     found = read_prospect(open_database(settings), SystemClock(), options.release)
     if options.csv:
-        options.csv.write_text("".join(csv_lines(found.counted)), encoding="utf-8")
+        options.csv.write_text(
+            "".join(csv_lines(found.counted, moved_cases(found.counted, found.drift))), encoding="utf-8"
+        )
         print(f"{len(found.counted)} cases in {options.csv}", file=sys.stderr)
     if options.json:
         print(json.dumps(figures_json(found.counted) | {"clearance": clearance_json(found.counted)}))
@@ -42,6 +46,9 @@ def _print(found: Prospect) -> None:
     print(f"blood: {sum(found.sent.values())} were to have it taken, {sum(found.never_came.values())} never came")
     shares = [(name.replace("_", " "), *_row(one)) for name, one in vars(figures).items() if isinstance(one, Share)]
     print_table(("figure", "of", "value", "interval"), shares)
+    for row in found.drift:
+        place = Place(Where(row.place_kind), row.place)
+        print(f"moved, {state_of(row)}: {row.what}, {place}, since {utc_text(row.since)}: {row.said}")
     print()
     rows = [("yes" if one.holds else "NO", one.name, one.said, one.missing) for one in conditions_of(found.counted)]
     print_table(("holds", "condition of clearance", "found", "missing"), rows)

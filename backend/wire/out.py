@@ -12,6 +12,7 @@ from pallor.lab import Performer, Specimen
 from pallor.photo import PhotoRole
 from pallor.reported import Rejection
 from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking
+from pallor.verification import WhyBlood
 
 
 class AdviceOut(Wire):
@@ -136,6 +137,7 @@ class CaseOut(Wire):
     results: list[ResultOut] = Field(description="In the order in which they came, also those that were corrected")
     alert: AlertOut | None
     follow_up: FollowUpOut | None
+    why_blood: WhyBlood = Field(description="Why blood is taken, by what was said when the photo was taken")
     warnings: list[str]
 
 

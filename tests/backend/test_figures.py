@@ -84,7 +84,7 @@ def test_hb_and_age_fall_into_their_bands():
 
 def test_why_blood_was_taken_follows_from_clearance_and_chance_alone():
     def why(case_id: str, *, referred: bool, cleared: bool = True) -> WhyBlood:
-        return why_blood(case_id, NOON, referred=referred, cleared_from=NOON if cleared else None)
+        return why_blood(case_id, referred=referred, cleared=cleared)
 
     ids = [f"case-{n}" for n in range(5000)]
     assert {why(one, referred=False, cleared=False) for one in ids} == {WhyBlood.INVESTIGATIONAL}
@@ -129,4 +129,7 @@ def counted(*, anaemic, site=None, **columns) -> Counted:
     made = {name: np.array(columns.get(name, [usual] * n), kind) for name, (usual, kind) in kinds.items()}
     if site is not None:
         words["site"] = np.array(site, object)
-    return Counted(case_id=np.arange(n).astype(str), anaemic=np.array(anaemic, bool), by=words, **made)
+    when, why = np.array([NOON] * n, object), np.array(["investigational"] * n, object)
+    return Counted(
+        case_id=np.arange(n).astype(str), captured_at=when, why=why, anaemic=np.array(anaemic, bool), by=words, **made
+    )
