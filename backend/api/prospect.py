@@ -9,9 +9,10 @@ from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, shown
 from backend.auth import Reach, allow
 from backend.record.report import clearance_json, csv_lines, figures_json, shares_json
 from backend.services.drift_alarms import moved_cases
-from backend.services.read_prospect import Prospect, read_prospect
+from backend.services.read_prospect import Prospect, draw_prospect, read_prospect
 from backend.wire import prospect as wire
 
+_DRAWING = {"description": "A drawing", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 _TABLE = {"description": "One line a case", "content": {"text/csv": {"schema": {"type": "string"}}}}
 
 
@@ -35,6 +36,13 @@ def prospect_api(parts: Parts) -> APIBlueprint:
         return Response(
             csv_lines(found.counted, moved_cases(found.counted, found.drift)), content_type="text/csv; charset=utf-8"
         )
+
+    @bp.get("/releases/<release_id>/record.svg", responses=answers({}, 404) | {"200": _DRAWING})
+    @allow(Role.ADMIN, reach=Reach.NONE)
+    def get_record_plot(path: wire.ReleasePath) -> Response:
+        """The record over time, by the week of the photo, with what has moved"""
+        found = read_prospect(parts.database, parts.clock, path.release_id)
+        return Response(draw_prospect(found), content_type="image/svg+xml")
 
     return bp
 

@@ -12,7 +12,7 @@ from backend.record.drift.cases import Place, Where
 from backend.record.figures import Share, figures_of
 from backend.record.report import clearance_json, csv_lines, figures_json
 from backend.services.drift_alarms import moved_cases, state_of
-from backend.services.read_prospect import Prospect, read_prospect
+from backend.services.read_prospect import Prospect, draw_prospect, read_prospect
 from backend.settings import DatabaseSettings
 from pallor.clock import SystemClock, utc_text
 
@@ -22,6 +22,7 @@ def add_commands(command: AddCommand) -> None:
     record = command("record", _record, "what a release said before anybody knew, against what the laboratory found")
     record.add_argument("release", help="its id, see GET /releases")
     record.add_argument("--csv", type=Path, help="write the cases that count into this file, one a line")
+    record.add_argument("--svg", type=Path, help="draw the record over time into this file")
     record.add_argument("--json", action="store_true", help="everything, for programs")
 
 
@@ -32,6 +33,8 @@ def _record(settings: DatabaseSettings, options: argparse.Namespace) -> int:
             "".join(csv_lines(found.counted, moved_cases(found.counted, found.drift))), encoding="utf-8"
         )
         print(f"{len(found.counted)} cases in {options.csv}", file=sys.stderr)
+    if options.svg:
+        options.svg.write_text(draw_prospect(found), encoding="utf-8")
     if options.json:
         print(json.dumps(figures_json(found.counted) | {"clearance": clearance_json(found.counted)}))
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,12 @@ class Counted:
             self.referred[chosen], self.hb[chosen], self.anaemic[chosen], self.severe[chosen], self.weight[chosen],
             self.clears[chosen], {name: words[chosen] for name, words in self.by.items()},
         )  # fmt: skip
+
+
+def week_of(moment: datetime) -> str:
+    """The ISO week of a moment."""
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def hb_band(hb: float) -> str:

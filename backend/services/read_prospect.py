@@ -26,7 +26,8 @@ from backend.db.tables import (
     sites,
     snapshot_cases,
 )
-from backend.record.counted import BY, HB_BANDS, Counted, age_band, hb_band
+from backend.record.counted import BY, HB_BANDS, Counted, age_band, hb_band, week_of
+from backend.record.plot import Mark, draw_over_time
 from backend.services.derive_label import is_newest
 from backend.services.drift_alarms import drift_of
 from backend.services.known_release import known_release
@@ -93,6 +94,12 @@ def read_prospect(database: Database, clock: Clock, release_id: str) -> Prospect
     )
 
 
+def draw_prospect(found: Prospect) -> str:
+    """The record over time, with what has moved, as SVG."""
+    marks = [Mark(week_of(row.since), f"{row.what} {row.place} {row.said}") for row in found.drift]
+    return draw_over_time(f"{found.release_id}, by the week of the photo", found.counted, marks)
+
+
 @dataclass(frozen=True)
 class _Learned:
     """The cases, people and photographs that a release's snapshots hold."""
@@ -151,14 +158,13 @@ class _Told:
         hb, use = float(record["adjusted_g_per_l"]), self._manifest.intended_use
         in_scope = use.min_age_months <= subject["age_months"] <= use.max_age_months
         in_scope = in_scope and (use.pregnant or subject["pregnancy"] == "no")
-        year, week, _ = row.captured_at.isocalendar()
         why = self._why(row)
         return (
             row.case_id, row.captured_at, why.value, row.probability, self._referred(row.probability), hb,
             record["anaemic"], record["severity"] == Severity.SEVERE, weight_of(why),
             in_scope and counts_for_clearance(Specimen(row.specimen), Performer(row.performer)),
             row.site, age_band(subject["age_months"]), subject["sex"], _phone(row), row.phone_model or "",
-            f"{year}-W{week:02}", hb_band(hb),
+            week_of(row.captured_at), hb_band(hb),
         )  # fmt: skip
 
     def _outside(self, row: Row[Any]) -> str | None:

@@ -390,6 +390,7 @@ EXAMPLES: dict[str, Example] = {
     "training.get_candidates": _get("/candidates"),
     "prospect.get_record": _known_release("record"),
     "prospect.get_record_table": _known_release("record.csv"),
+    "prospect.get_record_plot": _known_release("record.svg"),
     "drift.get_drift": _get("/drift"),
     "drift.put_acknowledgement": _drifted,
     "rollouts.get_rollout": _rollout("GET", "/rollouts/{channel}", {}),
