@@ -99,6 +99,17 @@ def _stands(view: CaseView) -> after.FollowUpOut | None:
     return _TO_CALL if anaemic or view.alert is not None else None
 
 
+def withheld(row: Row[Any]) -> out.WithheldOut:
+    return out.WithheldOut(
+        case_id=row.case_id,
+        label_id=row.id,
+        site=row.site,
+        subject_code=row.subject_code,
+        withheld=row.record["withheld"],
+        since=row.derived_at,
+    )
+
+
 def follow_up(row: Row[Any]) -> after.FollowUpOut:
     return after.FollowUpOut(state=row.state, at=row.at, note=row.note, recorded_by=row.recorded_by)
 

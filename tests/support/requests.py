@@ -353,6 +353,8 @@ EXAMPLES: dict[str, Example] = {
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
     "admin.get_predictions": _get("/predictions"),
     "admin.get_labels": _get("/labels?limit=200"),
+    "admin.get_eligibility": _get("/eligibility"),
+    "admin.get_withheld": _get("/eligibility/conflicting-values"),
     "admin.get_releases": _get("/releases"),
     "explain.get_explanation": _explained("explanation"),
     "explain.get_heat_map": _explained("heat-map"),
