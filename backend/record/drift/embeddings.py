@@ -8,7 +8,7 @@ that shows in their sum long before it shows in any of them.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincc
 
 from backend.record.counted import Floats, Words
 
@@ -90,7 +90,7 @@ class _Seen:
         step = (worth @ steps) / worth.sum()
         explained = min(1.0, float(worth.sum() * step @ step))  # of all scatter along the step
         k, freedom = len(step), self._space.freedom
-        chance = float(beta.sf(explained, k / 2, max(1, freedom - k) / 2))
+        chance = float(betaincc(k / 2, max(1, freedom - k) / 2, explained))
         length = max(0.0, freedom * float(step @ step) - k / float(worth.sum()))  # less what chance alone adds
         return chance, float(np.sqrt(length)), step
 
