@@ -1,4 +1,4 @@
-"""The benchmark of the record, in miniature: it runs to its end, and every case counts."""
+"""The benchmarks of record and drift, in miniature: they run to their end, and every case counts."""
 
 import json
 
