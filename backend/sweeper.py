@@ -15,6 +15,7 @@ from backend.services.acknowledge_alert import escalate_alerts
 from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
+from backend.services.hear_clearances import hear_clearances
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.look_after_put_aside import discard_old
 from backend.services.receive_photo import discard_stale_uploads
@@ -22,10 +23,12 @@ from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
 from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
+from backend.services.signed_clearances import Cleared
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
 from backend.services.taken_back import hear_what_was_taken_back
+from backend.services.watch_drift import watch_drift
 from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import PallorError, Unavailable
@@ -64,9 +67,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Heard:
-    """What people have taken back since the last look."""
+    """What people have said of releases since the last look."""
 
     releases_taken_back: int
+    clearances_changed: int
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Kept:
     cases_erased: int
     lab_reports_let_go: int
     put_aside_discarded: int
+    drift_alarms_raised: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
@@ -97,13 +102,14 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
 
 
 def keep_house(database: Database, clock: Clock, label_table: str, put_aside_days: int = 90) -> Kept:
-    """What is due now and then: what is too old goes, and SQLite's log of changes is emptied."""
+    """What is due now and then: what is too old goes, drift is looked for, SQLite's log of changes is emptied."""
     stale = clock.now() - _STALE_UPLOAD
     kept = Kept(
         uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
         lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
         put_aside_discarded=discard_old(database, clock, put_aside_days),
+        drift_alarms_raised=watch_drift(database, clock),
     )
     database.checkpoint()
     return kept
@@ -112,7 +118,7 @@ def keep_house(database: Database, clock: Clock, label_table: str, put_aside_day
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
                 nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int, repository: Repository,
-                signing: Signing | None = None) -> None:  # fmt: skip
+                cleared: Cleared, signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
     looked_at: datetime | None = None
@@ -124,20 +130,22 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table, alert_hours))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
-        looked_at = _look_after_rollouts(database, clock, repository, signing, looked_at)
+        looked_at = _look_after_rollouts(database, clock, repository, cleared, signing, looked_at)
 
 
 def _look_after_rollouts(
-    database: Database, clock: Clock, repository: Repository, signing: Signing | None, looked_at: datetime | None
-) -> datetime | None:
-    """Hear now and then what people have taken back, move rollouts, sign what is newest; when that last was.
+    database: Database, clock: Clock, repository: Repository, cleared: Cleared, signing: Signing | None,
+    looked_at: datetime | None,
+) -> datetime | None:  # fmt: skip
+    """Hear now and then what people clear and take back, move rollouts, sign what is newest; when that last was.
 
     Labels wait for none of it.
     """
     look = looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK
     try:
         if look:
-            _tell(Heard(hear_what_was_taken_back(database, clock, repository)))
+            changed = hear_clearances(database, clock, cleared)
+            _tell(Heard(hear_what_was_taken_back(database, clock, repository), changed))
         moved = move_rollouts(database, clock, signing)
         _tell(moved)
         if signing is not None and (look or moved.signed):

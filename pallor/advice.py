@@ -12,6 +12,7 @@ from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 from pallor.release.policy import Clearance
 from pallor.subject import Pregnancy
+from pallor.verification import is_audited
 
 
 class AdviceCode(StrEnum):
@@ -70,13 +71,16 @@ def advise(
         return Advice(AdviceCode.REFER, words, ("consent-withdrawn",))
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
-    doubts = ("release-taken-back",) if taken_back else _doubts(case, prediction, manifest, clearance)
+    doubts = ("release-taken-back",) if taken_back else doubts_of(case, prediction, manifest, clearance)
     if doubts or manifest is None or clearance is None:
         return Advice(AdviceCode.REFER, "Refer for a blood test.", doubts)
     if prediction.probability >= manifest.threshold:
         return Advice(
             AdviceCode.REFER, "Refer for a blood test: the photo suggests anaemia.", ("screen-positive",), True
         )
+    if is_audited(case.id):
+        words = "Refer for a blood test: chosen by chance, as one in ten is, to learn whom the photo misses."
+        return Advice(AdviceCode.REFER, words, ("audit",), True)
     n = clearance.negatives_anaemic_in_100
     words = f"Low chance from this photo: about {n} in 100 people with this result here are anaemic."
     return Advice(AdviceCode.LOW_CHANCE, words, ("screen-negative",), True)
@@ -113,7 +117,7 @@ def _without_score(refused_photos: int, waiting_photos: int) -> Advice:
     return Advice(AdviceCode.WAIT, "Not scored yet. If you cannot wait, refer for a blood test.", ("not-scored",))
 
 
-def _doubts(
+def doubts_of(
     case: Case, prediction: Prediction, manifest: Manifest | None, clearance: Clearance | None
 ) -> tuple[str, ...]:
     """Every reason why the score decides nothing here; empty when it may."""
