@@ -20,6 +20,7 @@ from backend.services.look_after_put_aside import discard_old
 from backend.services.receive_photo import discard_stale_uploads
 from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
+from backend.services.send_back import forget_sent_back
 from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.standing_consents import care_stands
@@ -76,6 +77,7 @@ class Kept:
     uploads_discarded: int
     cases_erased: int
     lab_reports_let_go: int
+    sent_back_let_go: int
     put_aside_discarded: int
 
 
@@ -103,6 +105,7 @@ def keep_house(database: Database, clock: Clock, label_table: str, put_aside_day
         uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
         lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
+        sent_back_let_go=forget_sent_back(database, clock),
         put_aside_discarded=discard_old(database, clock, put_aside_days),
     )
     database.checkpoint()
