@@ -3,9 +3,9 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import Field, StrictBool, StrictStr
+from pydantic import Field, StrictBool
 
-from backend.wire.fields import Id, Moment, Site, Wire
+from backend.wire.fields import Id, Moment, Plain, Site, Wire
 from backend.wire.lab import Day, State
 from backend.wire.out import RecollectOut
 from backend.wire.received import PageQuery
@@ -14,7 +14,7 @@ from pallor.subject import Sex
 
 
 class SpecimenQuery(PageQuery):
-    number: StrictStr | None = Field(
+    number: Plain | None = Field(
         default=None, min_length=1, max_length=64,
         description="Of the tube, or of the case: its case alone, with a value or without",
     )  # fmt: skip
@@ -70,7 +70,7 @@ class LinePreviewOut(Wire):
 
 
 class DayQuery(Wire):
-    day: Day = Field(description="Of the laboratory's time zone")
+    day: Day = Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1), description="Of the laboratory's time zone")
     site: Site | None = None
 
 

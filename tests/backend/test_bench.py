@@ -79,6 +79,8 @@ def test_the_day_sheet_tells_each_value_with_its_correction_and_what_was_taken_b
     )  # fmt: skip
     assert (entries[0]["by"], entries[1]["by"].startswith("technician-")) == ("test-lab", True)
     assert day(api, "?day=2020-01-01") == []
+    for unfit in ("0001-01-01", "9999-12-31", "Ama Mensah"):
+        assert api.call("GET", f"/lab-day?day={unfit}", "lab").status_code == 422
     assert [one["kind"] for one in day(api, f"{today(api)}&site=school")] == ["waiting"]
 
 

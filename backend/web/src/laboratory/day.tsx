@@ -42,7 +42,7 @@ export function Day() {
       {entries.value.length > 0 && (
         <Table
           caption={w("day.title")}
-          heads={[w("head.time"), w("head.tube"), w("head.code"), w("head.value"), "g/L", w("head.how"), w("head.by"), w("head.note"), ""]}
+          heads={[w("head.time"), w("head.tube"), w("head.code"), w("head.value"), "g/L", w("head.how"), w("head.by"), w("head.note"), w("head.do")]}
           rows={entries.value.map(rowOf)}
         />
       )}
@@ -60,11 +60,11 @@ function rowOf(entry: DayEntry): Row {
     cells: [
       hour(entry.at),
       entry.specimen_barcode ? <span class="tube">{tubeWords(entry.specimen_barcode)}</span> : "",
-      entry.subject_code ? `${entry.subject_code} (${entry.site})` : "",
-      <span key="value" class="value">{entry.kind === "recollect" ? "" : valueWords(entry)}</span>,
+      entry.subject_code ? <span class="short">{entry.subject_code} ({entry.site})</span> : "",
+      entry.kind === "recollect" || entry.kind === "retraction" ? "" : <span class="value">{valueWords(entry)}</span>,
       entry.hb_g_per_l && entry.kind !== "retraction" ? gramsWords(entry.hb_g_per_l) : "",
       [entry.specimen && worded("specimen", entry.specimen, ""), entry.method, entry.device].filter(Boolean).join(", "),
-      entry.by,
+      <span key="by" class="short">{entry.by}</span>,
       noteOf(entry),
       counts && number ? <Button key="correct" label={w("day.correct")} onPress={() => go("enter", number)} /> : "",
     ],
@@ -78,7 +78,7 @@ function noteOf(entry: DayEntry): string {
     const was = w("day.corrects", { was: `${entry.corrects_value} ${entry.corrects_unit}` });
     return `${was}${because}${gone && ` · ${gone}`}`;
   }
-  if (entry.kind === "retraction") return `${gone}${because}`;
+  if (entry.kind === "retraction") return w("day.takes-back", { was: valueWords(entry), how: `${gone}${because}` });
   if (entry.kind === "recollect") return w("expected.again", { why: worded("rejection", entry.reason ?? "", entry.reason ?? "") });
   if (entry.kind === "waiting") return worded("reason", entry.reason ?? "", entry.reason ?? "");
   return gone;

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { isBarcode } from "../facts/check";
 import { Button, Card, Choice, Facts, Field, Screen, Told } from "../screens/parts";
 import { Scan } from "../screens/scan";
-import { day, t } from "../words/words";
+import { t } from "../words/words";
 import { ask } from "./door";
 import { useFault } from "./faults";
 import { Form } from "./form";
@@ -13,7 +13,7 @@ import { personWords, sexWords } from "./say";
 import { Results } from "./results";
 import { Value } from "./value";
 import type { Page, Specimen, Standing } from "./wire";
-import { ageWords, tubeWords, w, worded } from "./words";
+import { ageWords, dayWords, tubeWords, w, worded } from "./words";
 
 /** What has just been done, and how it is undone. */
 export interface Entered {
@@ -145,7 +145,7 @@ function Whose({ specimen, tube }: { specimen: Specimen | null; tube: string | n
           [w("head.tube"), specimen.specimen_barcode ? tubeWords(specimen.specimen_barcode) : w("expected.no-tube")],
           [w("head.code"), specimen.subject_code],
           [w("head.person"), `${ageWords(specimen.age_months)}, ${sexWords(specimen.sex)}`],
-          [w("head.visit"), day(specimen.visited_at)],
+          [w("head.visit"), dayWords(specimen.visited_at)],
           [w("head.site"), specimen.site],
         ]}
       />

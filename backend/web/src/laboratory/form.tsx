@@ -65,13 +65,14 @@ export function SiteChoice({ value, onChoose }: { value: string; onChoose: (site
 
 /** A table that on a narrow screen becomes a list, each cell under its heading. */
 export function Table({ caption, heads, rows }: { caption: string; heads: readonly string[]; rows: readonly Row[] }) {
+  const doing = w("head.do"); // on paper nothing can be done
   return (
     <table>
       <caption class="unseen">{caption}</caption>
       <thead>
         <tr>
           {heads.map((head) => (
-            <th key={head} scope="col">
+            <th key={head} scope="col" class={head === doing ? "no-print" : undefined}>
               {head}
             </th>
           ))}
@@ -81,7 +82,7 @@ export function Table({ caption, heads, rows }: { caption: string; heads: readon
         {rows.map(({ key, tone, cells }) => (
           <tr key={key} class={tone}>
             {cells.map((cell, at) => (
-              <td key={heads[at]} data-head={heads[at]} class={cell ? undefined : "bare"}>
+              <td key={heads[at]} data-head={heads[at]} class={heads[at] === doing ? "no-print" : undefined} data-bare={!cell}>
                 {cell}
               </td>
             ))}

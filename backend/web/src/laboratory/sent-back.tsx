@@ -7,7 +7,7 @@ import { ask } from "./door";
 import { Remedy, useFault } from "./faults";
 import { Table } from "./form";
 import type { Page, SentBackLine } from "./wire";
-import { counted, tubeWords, w, worded } from "./words";
+import { counted, type LabKey, tubeWords, w, worded } from "./words";
 
 export function SentBackList() {
   const after = useSignal<"no" | "yes">("no");
@@ -41,7 +41,7 @@ export function SentBackList() {
       {items.length > 0 && (
         <Table
           caption={w("sent-back.title")}
-          heads={[w("head.when"), w("head.from"), w("head.tube"), w("head.what"), ""]}
+          heads={[w("head.when"), w("head.from"), w("head.tube"), w("head.what"), w("head.do")]}
           rows={items.map((line) => ({
             key: line.sent_back_id,
             cells: [whenOf(line), fromOf(line), numberOf(line), whatOf(line), doneOf(line, lookAfter)],
@@ -58,7 +58,7 @@ function whenOf(line: SentBackLine): string {
 }
 
 function fromOf({ sender, way, number }: SentBackLine): string {
-  const place = number === null ? "" : `, ${w("sent-back.number", { n: number })}`;
+  const place = number === null ? "" : `, ${w(`number.${way}` as LabKey, { n: number })}`;
   return `${sender}: ${worded("way", way, way)}${place}`;
 }
 

@@ -36,12 +36,16 @@ export function counted(key: string, n: number): string {
 }
 
 export function hour(at: string): string {
-  return new Intl.DateTimeFormat(language.value, { timeStyle: "short" }).format(new Date(at));
+  return new Intl.DateTimeFormat(language.value, { timeStyle: "short", hourCycle: "h23" }).format(new Date(at));
 }
 
-/** Completed months as a person says them: years from two years on. */
+export function dayWords(at: string): string {
+  return new Intl.DateTimeFormat(language.value, { dateStyle: "medium" }).format(new Date(at));
+}
+
+/** Completed months as a form says them: years from five years on. */
 export function ageWords(months: number): string {
-  return months < 24 ? w("age.months", { n: months }) : w("age.years", { n: Math.floor(months / 12) });
+  return months < 60 ? w("age.months", { n: months }) : w("age.years", { n: Math.floor(months / 12) });
 }
 
 /** `K7Q2-M4X-9TW`, as it is printed on the label. */

@@ -2,21 +2,25 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Ask, Button, Card, Choice, Facts, Field, Screen, Tick } from "../screens/parts";
-import { day, moment, t } from "../words/words";
+import { moment, t } from "../words/words";
 import { ask } from "./door";
 import { toldOf, useFault } from "./faults";
 import { SiteChoice, Table } from "./form";
 import { go } from "./nav";
 import { personWords, sexWords, valueWords } from "./say";
 import type { OpenLine, Page, Specimen } from "./wire";
-import { ageWords, counted, tubeWords, w, worded } from "./words";
+import { ageWords, counted, dayWords, tubeWords, w, worded } from "./words";
 
 const MOST = 100;
 
 export function Worklist() {
   const lines = useSignal<readonly OpenLine[] | null>(null);
+  const turn = useSignal(0); // what was decided is expected no more
   const { guard, shown } = useFault();
-  const read = () => guard(async () => void (lines.value = (await ask<Page<OpenLine>>(`/lab-reports?limit=${MOST}`)).items));
+  const read = async () => {
+    await guard(async () => void (lines.value = (await ask<Page<OpenLine>>(`/lab-reports?limit=${MOST}`)).items));
+    turn.value += 1;
+  };
   useEffect(() => void read(), []);
   const toDecide = lines.value?.filter((line) => line.state === "worklist") ?? [];
   const waiting = lines.value?.filter((line) => line.state === "waiting") ?? [];
@@ -32,13 +36,13 @@ export function Worklist() {
         </section>
       )}
       {waiting.length > 0 && <Waiting lines={waiting} done={read} />}
-      <Expected />
+      <Expected turn={turn.value} />
     </Screen>
   );
 }
 
 function Decide({ line, done }: { line: OpenLine; done: () => Promise<unknown> }) {
-  const chosen = useSignal<string | null>(line.candidates.length === 1 ? line.candidates[0]!.case_id : null);
+  const chosen = useSignal<string | null>(null);
   const asking = useSignal(false);
   const { guard, shown } = useFault();
   const person = line.candidates.find((one) => one.case_id === chosen.value);
@@ -90,7 +94,7 @@ function Waiting({ lines, done }: { lines: readonly OpenLine[]; done: () => Prom
       {shown}
       <Table
         caption={w("worklist.waiting-caption")}
-        heads={[w("head.value"), w("head.tube"), w("head.since"), w("head.sender"), ""]}
+        heads={[w("head.value"), w("head.tube"), w("head.since"), w("head.sender"), w("head.do")]}
         rows={lines.map((line) => ({
           key: line.report_id,
           cells: [
@@ -121,7 +125,7 @@ export function Dismiss({ label, onDismiss }: { label: string; onDismiss: (reaso
   );
 }
 
-function Expected() {
+function Expected({ turn }: { turn: number }) {
   const site = useSignal("");
   const onlyTubes = useSignal(true);
   const page = useSignal<Page<Specimen>>({ items: [], next: null });
@@ -137,7 +141,9 @@ function Expected() {
       fault.value = toldOf(error).title;
     }
   };
-  useEffect(() => void read(null), [site.value, onlyTubes.value]);
+  useEffect(() => {
+    if (turn > 0) void read(null);
+  }, [turn, site.value, onlyTubes.value]);
   const { items, next } = page.value;
   return (
     <section aria-labelledby="expected">
@@ -152,7 +158,7 @@ function Expected() {
       ) : (
         <Table
           caption={w("expected.title")}
-          heads={[w("head.tube"), w("head.code"), w("head.person"), w("head.visit"), w("head.site"), w("head.note"), ""]}
+          heads={[w("head.tube"), w("head.code"), w("head.person"), w("head.visit"), w("head.site"), w("head.note"), w("head.do")]}
           rows={items.map((one) => ({
             key: one.case_id,
             tone: one.recollect ? "warn" : undefined,
@@ -160,7 +166,7 @@ function Expected() {
               one.specimen_barcode ? <strong class="tube">{tubeWords(one.specimen_barcode)}</strong> : w("expected.no-tube"),
               one.subject_code,
               `${ageWords(one.age_months)}, ${sexWords(one.sex)}`,
-              day(one.visited_at),
+              dayWords(one.visited_at),
               one.site,
               one.recollect ? w("expected.again", { why: worded("rejection", one.recollect.reason, one.recollect.reason) }) : "",
               <Button key="enter" label={w("expected.enter")} onPress={() => go("enter", one.specimen_barcode ?? one.case_id)} />,
@@ -178,7 +184,7 @@ function factsOf(line: OpenLine): (readonly [string, string])[] {
   const facts: readonly (readonly [string, string | null])[] = [
     [w("head.tube"), line.specimen_barcode && tubeWords(line.specimen_barcode)],
     [w("head.code"), line.subject_code],
-    [w("head.visit"), line.visited_on && day(line.visited_on)],
+    [w("head.visit"), line.visited_on && dayWords(line.visited_on)],
     [t("age.label"), age],
     [t("person.sex"), line.sex && sexWords(line.sex)],
     [w("head.drawn"), line.taken_at && moment(line.taken_at)],

@@ -10,7 +10,7 @@ import labFr from "../laboratory/words/fr.json";
 
 const SOURCE = join(import.meta.dirname, "..");
 const GROUPS = ["advice", "reason", "state", "fault", "field-fault", "danger", "severity", "group", "follow-up", "retake", "hint", "pause", "kind", "count", "no-criterion", "smoking", "camera", "refusal"];
-const LAB_GROUPS = ["reason", "refused", "fate", "way", "rejection", "retracted", "specimen", "performer"];
+const LAB_GROUPS = ["reason", "refused", "fate", "way", "rejection", "retracted", "specimen", "performer", "number"];
 const BOOKS = [["fr", en, fr], ["es", en, es], ["the laboratory's fr", labEn, labFr], ["the laboratory's es", labEn, labEs]] as const;
 
 test.each(BOOKS)("no word is missing in %s, and none is left over", (_, english, words) => {
