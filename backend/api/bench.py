@@ -25,14 +25,12 @@ def bench_api(parts: Parts) -> APIBlueprint:
     @allow(Role.LAB, Role.ADMIN, reach=Reach.LIST)
     def get_specimens(query: bench.SpecimenQuery) -> Response:
         """Cases whose blood may still come, newest first; with `number` the case of a tube, also when a value is in"""
-        within = caller().sites
         if query.number is not None:
-            found = find_specimens(database, query.number, within=within)
+            found = find_specimens(database, query.number, within=caller().sites)
             return shown(bench.SpecimenPage(items=[show.specimen(one) for one in found], next=None))
         after = cursors.read_moment_cursor(query.cursor)
-        found = list_expected(
-            database, clock, query.limit + 1, after, site=query.site, only_tubes=query.only_tubes, within=within
-        )
+        within = caller().sites_with(query.site)
+        found = list_expected(database, clock, query.limit + 1, after, only_tubes=query.only_tubes, within=within)
         page = found[: query.limit]
         last = page[-1] if len(found) > query.limit else None
         cursor = cursors.show_cursor(last.received_at.isoformat(), last.case.id) if last is not None else None
@@ -54,7 +52,7 @@ def bench_api(parts: Parts) -> APIBlueprint:
     def get_day(query: bench.DayQuery) -> Response:
         """The day sheet: every value that was entered, corrected or taken back, and who did it"""
         zone = settings.lab_time_zone
-        entries = read_lab_day(database, query.day, zone, site=query.site, within=caller().sites)
+        entries = read_lab_day(database, query.day, zone, within=caller().sites_with(query.site))
         return shown(bench.DayOut(day=query.day, time_zone=zone.key, entries=[show.day_entry(one) for one in entries]))
 
     return bp

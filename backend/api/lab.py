@@ -125,7 +125,8 @@ def lab_api(parts: Parts) -> APIBlueprint:
         """Lines that are open, newest first: those that wait for their case, and those that a human has to settle"""
         states = OPEN if query.state is None else (query.state,)
         after = cursors.read_moment_cursor(query.cursor)
-        found = list_reports(database, states, query.limit + 1, after, within=caller().sites)
+        within = caller().sites_with(query.site)
+        found = list_reports(database, states, query.limit + 1, after, within=within)
         page = found[: query.limit]
         last = page[-1][0] if len(found) > query.limit else None
         cursor = cursors.show_cursor(last.received_at.isoformat(), last.id) if last is not None else None

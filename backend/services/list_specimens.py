@@ -38,7 +38,7 @@ class Expected:
 
 def list_expected(
     database: Database, clock: Clock, limit: int, after: tuple[datetime, str] | None,
-    *, site: str | None, only_tubes: bool, within: frozenset[str] | None,
+    *, only_tubes: bool, within: frozenset[str] | None,
 ) -> list[Expected]:  # fmt: skip
     """Cases without a value whose blood may still come, the newest first.
 
@@ -49,8 +49,6 @@ def list_expected(
     standing = select(lab_results.c.id).where(lab_results.c.case_id == cases.c.id, stands(lab_results.c.id))
     query = select(cases).where(~standing.correlate(cases).exists(), cases.c.received_at > clock.now() - MAX_GAP)
     query = query.order_by(*(column.desc() for column in key)).limit(limit)
-    if site is not None:
-        query = query.where(cases.c.site == site)
     if only_tubes:
         query = query.where(cases.c.specimen_barcode.is_not(None))
     if after is not None:

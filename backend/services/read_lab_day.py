@@ -37,21 +37,17 @@ class Entry:
     superseded: bool = False
 
 
-def read_lab_day(
-    database: Database, day: date, zone: tzinfo, *, site: str | None, within: frozenset[str] | None
-) -> list[Entry]:
+def read_lab_day(database: Database, day: date, zone: tzinfo, *, within: frozenset[str] | None) -> list[Entry]:
     """What happened on a day at these sites (None: all), the first first; at most ``MOST_ENTRIES`` of each kind."""
     start = datetime.combine(day, time(), zone)
     until = datetime.combine(day + timedelta(days=1), time(), zone)
     here: list[ColumnElement[bool]] = [] if within is None else [cases.c.site.in_(within)]
-    here += [] if site is None else [cases.c.site == site]
-    reach = within if site is None else frozenset({site}) & (within if within is not None else frozenset({site}))
     with database.read() as connection:
         entries = [
             *_results(connection, start, until, here),
             *_retractions(connection, start, until, here),
             *_recollected(connection, start, until, here),
-            *_waiting(connection, start, until, reach),
+            *_waiting(connection, start, until, within),
         ]
     return sorted(entries, key=lambda entry: (entry.at, entry.id))
 
@@ -95,10 +91,10 @@ def _recollected(connection: Connection, start: Any, until: Any, here: list[Colu
         yield Entry("recollect", row.received_at, who(row.received_by), row.id, case=case, reason=row.rejection)
 
 
-def _waiting(connection: Connection, start: Any, until: Any, reach: frozenset[str] | None) -> Iterator[Entry]:
+def _waiting(connection: Connection, start: Any, until: Any, within: frozenset[str] | None) -> Iterator[Entry]:
     query = select(lab_reports).where(lab_reports.c.state.in_(OPEN))
-    if reach is not None:
-        theirs = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site.in_(reach))
+    if within is not None:
+        theirs = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site.in_(within))
         query = query.where(lab_reports.c.id.in_(theirs))
     for row in _of_day(connection, query, lab_reports.c.received_at, start, until):
         hb = (row.content or {}).get("hb")

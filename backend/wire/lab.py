@@ -175,6 +175,7 @@ class ReportPath(Wire):
 
 class ReportQuery(PageQuery):
     state: Literal["waiting", "worklist"] | None = Field(default=None, description="Left out: both")
+    site: Site | None = Field(default=None, description="Left out: all of yours")
 
 
 class DecisionIn(Wire):

@@ -19,7 +19,8 @@ def test_a_tube_waits_until_its_value_is_in_and_is_found_by_its_number_before_an
     api.put_case(subject_code="A-018")
     assert [one["subject_code"] for one in specimens(api)] == ["A-018", "A-017"]
     assert [one["subject_code"] for one in specimens(api, "?only_tubes=true")] == ["A-017"]
-    assert specimens(api, "?site=school") == []
+    for elsewhere in ("school", "tamale-1"):
+        assert specimens(api, f"?site={elsewhere}") == []
     api.report(specimen_barcode=TUBE)
     assert [one["subject_code"] for one in specimens(api)] == ["A-018"]
     for number in (TUBE, grouped(TUBE), TUBE.lower(), case_id):
@@ -82,6 +83,7 @@ def test_the_day_sheet_tells_each_value_with_its_correction_and_what_was_taken_b
     for unfit in ("0001-01-01", "9999-12-31", "Ama Mensah"):
         assert api.call("GET", f"/lab-day?day={unfit}", "lab").status_code == 422
     assert [one["kind"] for one in day(api, f"{today(api)}&site=school")] == ["waiting"]
+    assert day(api, f"{today(api)}&site=tamale-1") == api.get("/lab-reports?site=tamale-1", "lab")["items"] == []
 
 
 def specimens(api, query=""):

@@ -36,7 +36,7 @@ def test_a_technicians_morning(clinic, tmp_path):
         page = browser.new_page()
         page.set_default_timeout(30_000)
         faults = []
-        page.on("pageerror", faults.append)
+        page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: "Content Security Policy" in said.text and faults.append(said.text))
         page.goto(f"{clinic.url}/laboratory")
         seen = Seen(page)

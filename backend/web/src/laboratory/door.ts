@@ -46,8 +46,8 @@ export async function begin(): Promise<void> {
   try {
     session.value = await ask<Session>("/session");
   } catch (error) {
-    if (!(error instanceof SentBack)) throw error;
-    leave(false);
+    if (error instanceof SentBack) leave(false);
+    else session.value = null; // loaded anew once the server answers, it goes on
   }
 }
 

@@ -15,6 +15,12 @@ import { Value } from "./value";
 import type { Page, Specimen, Standing } from "./wire";
 import { ageWords, dayWords, tubeWords, w, worded } from "./words";
 
+/** What the number names, whether its case is here or not. */
+export interface Named {
+  readonly tube: string | null;
+  readonly case_id: string | null;
+}
+
 /** What has just been done, and how it is undone. */
 export interface Entered {
   readonly words: string;
@@ -59,7 +65,10 @@ export function Enter({ number: begin }: { number: string | undefined }) {
   }, [step.value.at]);
 
   const at = step.value;
-  const tube = isBarcode(number.value) ? plain(number.value) : null;
+  const named: Named = {
+    tube: isBarcode(number.value) ? plain(number.value) : null,
+    case_id: chosen.value?.case_id ?? (A_CASE.test(plain(number.value)) ? plain(number.value) : null),
+  };
   return (
     <Screen title={w("enter.title")} back={at.at === "number" ? undefined : () => anew(null)}>
       <Told>{entered.value && <Just done={entered.value} onUndone={(words) => (entered.value = { words, tone: "info", undo: null })} />}</Told>
@@ -91,7 +100,7 @@ export function Enter({ number: begin }: { number: string | undefined }) {
           )}
         </div>
       )}
-      {at.at !== "number" && <Whose specimen={chosen.value} tube={tube} />}
+      {at.at !== "number" && (chosen.value || found.value.length === 0) && <Whose specimen={chosen.value} named={named} />}
       {at.at === "seen" && found.value.length > 1 && (
         <Choice
           label={w("enter.several")}
@@ -111,9 +120,9 @@ export function Enter({ number: begin }: { number: string | undefined }) {
         <Button label={w("enter.value")} kind="main" onPress={() => void (step.value = { at: "value", corrects: null })} />
       )}
       {at.at === "value" && (
-        <Value specimen={chosen.value} tube={tube} corrects={at.corrects} onDone={anew} onReject={() => (step.value = { at: "reject" })} />
+        <Value specimen={chosen.value} named={named} corrects={at.corrects} onDone={anew} onReject={() => (step.value = { at: "reject" })} />
       )}
-      {at.at === "reject" && <Reject specimen={chosen.value} tube={tube} onDone={anew} />}
+      {at.at === "reject" && <Reject specimen={chosen.value} named={named} onDone={anew} />}
     </Screen>
   );
 }
@@ -135,8 +144,8 @@ function Just({ done, onUndone }: { done: Entered; onUndone: (words: string) => 
   );
 }
 
-function Whose({ specimen, tube }: { specimen: Specimen | null; tube: string | null }) {
-  if (!specimen) return tube && <Card tone="info" title={w("whose.nobody", { tube: tubeWords(tube) })} />;
+function Whose({ specimen, named }: { specimen: Specimen | null; named: Named }) {
+  if (!specimen) return <Card tone="info" title={w("whose.nobody", { number: namedWords(named) })} />;
   const { recollect } = specimen;
   return (
     <>
@@ -153,6 +162,10 @@ function Whose({ specimen, tube }: { specimen: Specimen | null; tube: string | n
       {recollect && <Card tone="warn" title={w("expected.again", { why: worded("rejection", recollect.reason, recollect.reason) })} />}
     </>
   );
+}
+
+export function namedWords({ tube, case_id }: Named): string {
+  return tube ? tubeWords(tube) : (case_id ?? "");
 }
 
 function plain(number: string): string {

@@ -2,14 +2,14 @@
 import { useSignal } from "@preact/signals";
 import { Button, Choice } from "../screens/parts";
 import { ask } from "./door";
-import type { Entered } from "./enter";
+import { type Entered, type Named, namedWords } from "./enter";
 import { useFault } from "./faults";
 import type { Specimen, Taken } from "./wire";
-import { tubeWords, w, worded } from "./words";
+import { w, worded } from "./words";
 
 const WHY = ["haemolysed", "clotted", "insufficient", "unlabelled", "broken", "other"] as const;
 
-export function Reject({ specimen, tube, onDone }: { specimen: Specimen | null; tube: string | null; onDone: (done: Entered) => void }) {
+export function Reject({ specimen, named, onDone }: { specimen: Specimen | null; named: Named; onDone: (done: Entered) => void }) {
   const why = useSignal<string | null>(null);
   const { guard, shown } = useFault();
   const business_id = useSignal(crypto.randomUUID());
@@ -19,11 +19,11 @@ export function Reject({ specimen, tube, onDone }: { specimen: Specimen | null; 
         business_id: business_id.value,
         status: "specimen-rejected",
         rejected_because: why.value,
-        specimen_barcode: tube,
-        case_id: specimen?.case_id ?? null,
+        specimen_barcode: named.tube,
+        case_id: named.case_id,
       };
       const taken = await ask<Taken>("/lab-reports", { method: "POST", json: line });
-      const whose = specimen?.subject_code ?? (tube ? tubeWords(tube) : "");
+      const whose = specimen?.subject_code ?? namedWords(named);
       const words = taken.state === "noted" ? w("entered.rejected", { whose }) : w("entered.rejected-later", { whose });
       onDone({ words, tone: "info", undo: null });
     });

@@ -53,21 +53,29 @@ export function Upload() {
       </div>
       {shown}
       <Told>
-        {seen.value && <Preview seen={seen.value} onLetIn={letIn} />}
+        {seen.value && <Summary seen={seen.value} />}
         {done.value && <Done rows={done.value} />}
       </Told>
+      {seen.value && <Preview seen={seen.value} onLetIn={letIn} />}
     </Screen>
   );
 }
 
-function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promise<void> }) {
+function Summary({ seen }: { seen: Seen }) {
   const refused = seen.rows.filter((row) => row.fate === "refused").length;
-  const taken = seen.rows.length - refused;
+  return (
+    <>
+      {seen.columns_dropped > 0 && <Card tone="info" title={counted("upload.dropped", seen.columns_dropped)} />}
+      {refused > 0 && <Card tone="warn" title={counted("upload.refused", refused)} />}
+    </>
+  );
+}
+
+function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promise<void> }) {
+  const taken = seen.rows.filter((row) => row.fate !== "refused").length;
   return (
     <section aria-labelledby="fates">
       <h2 id="fates">{w("upload.fates")}</h2>
-      {seen.columns_dropped > 0 && <Card tone="info" title={counted("upload.dropped", seen.columns_dropped)} />}
-      {refused > 0 && <Card tone="warn" title={counted("upload.refused", refused)} />}
       <Table
         caption={w("upload.fates")}
         heads={[w("head.row"), w("head.fate"), w("head.why")]}

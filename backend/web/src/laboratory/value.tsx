@@ -4,18 +4,18 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { Button, Card, Choice, Field, Tick } from "../screens/parts";
 import { moment } from "../words/words";
 import { ask } from "./door";
-import type { Entered } from "./enter";
+import { type Entered, type Named, namedWords } from "./enter";
 import { useFault } from "./faults";
 import { Form } from "./form";
 import { BARE_BENCH, keepBench, keptBench } from "./kept";
 import type { LinePreview, Specimen, Standing, Taken } from "./wire";
-import { gramsWords, tubeWords, w, worded } from "./words";
+import { gramsWords, w, worded } from "./words";
 
 const UNITS = ["g/dL", "g/L", "mmol/L"] as const;
 
 interface Given {
   specimen: Specimen | null;
-  tube: string | null;
+  named: Named;
   corrects: Standing | null;
   onDone: (done: Entered) => void;
   onReject: () => void;
@@ -29,7 +29,7 @@ interface Checked {
 
 type Line = ReturnType<typeof lineOf>;
 
-export function Value({ specimen, tube, corrects, onDone, onReject }: Given) {
+export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
   const kept = keptBench();
   const value = useSignal("");
   const bench = useSignal({ ...BARE_BENCH, ...kept });
@@ -61,7 +61,7 @@ export function Value({ specimen, tube, corrects, onDone, onReject }: Given) {
     tried.value = true;
     if (Object.values(missing).some(Boolean) || !taken) return;
     keepBench(remember.value ? bench.value : null);
-    const line = lineOf(specimen, tube, value.value, taken, bench.value);
+    const line = lineOf(named, value.value, taken, bench.value);
     const seen = await guard(() => ask<LinePreview>("/lab-reports/preview", { method: "POST", json: line }));
     if (seen) checked.value = { line, seen };
   };
@@ -146,7 +146,7 @@ export function Value({ specimen, tube, corrects, onDone, onReject }: Given) {
 
 async function enter(line: Line, seen: LinePreview, specimen: Specimen | null): Promise<Entered> {
   const taken = await ask<Taken>("/lab-reports", { method: "POST", json: line });
-  const whose = specimen?.subject_code ?? (line.specimen_barcode ? tubeWords(line.specimen_barcode) : "");
+  const whose = specimen?.subject_code ?? namedWords({ tube: line.specimen_barcode, case_id: line.case_id });
   const { result_id, report_id, reason } = taken;
   if (result_id) return { words: w("entered.recorded", { value: echoOf(seen), whose }), tone: "good", undo: () => takeBack(result_id) };
   const open = ["waiting", "worklist"].includes(taken.state);
@@ -170,7 +170,7 @@ export function takeBack(result_id: string): Promise<unknown> {
 }
 
 /** Made once a check: sent twice, it is recorded once. */
-function lineOf(specimen: Specimen | null, tube: string | null, value: string, taken_at: string, bench: typeof BARE_BENCH) {
+function lineOf({ tube, case_id }: Named, value: string, taken_at: string, bench: typeof BARE_BENCH) {
   return {
     business_id: crypto.randomUUID(),
     hb: { value, unit: bench.unit },
@@ -181,7 +181,7 @@ function lineOf(specimen: Specimen | null, tube: string | null, value: string, t
     taken_at,
     resulted_at: new Date().toISOString(),
     specimen_barcode: tube,
-    case_id: specimen?.case_id ?? null,
+    case_id,
   };
 }
 

@@ -15,17 +15,20 @@ const MOST = 100;
 
 export function Worklist() {
   const lines = useSignal<readonly OpenLine[] | null>(null);
+  const site = useSignal("");
   const turn = useSignal(0); // what was decided is expected no more
   const { guard, shown } = useFault();
   const read = async () => {
-    await guard(async () => void (lines.value = (await ask<Page<OpenLine>>(`/lab-reports?limit=${MOST}`)).items));
+    const query = new URLSearchParams({ limit: String(MOST), ...(site.value && { site: site.value }) });
+    await guard(async () => void (lines.value = (await ask<Page<OpenLine>>(`/lab-reports?${query}`)).items));
     turn.value += 1;
   };
-  useEffect(() => void read(), []);
+  useEffect(() => void read(), [site.value]);
   const toDecide = lines.value?.filter((line) => line.state === "worklist") ?? [];
   const waiting = lines.value?.filter((line) => line.state === "waiting") ?? [];
   return (
     <Screen title={w("worklist.title")}>
+      <SiteChoice value={site.value} onChoose={(code) => (site.value = code)} />
       {shown}
       {toDecide.length > 0 && (
         <section aria-labelledby="to-decide">
@@ -36,7 +39,7 @@ export function Worklist() {
         </section>
       )}
       {waiting.length > 0 && <Waiting lines={waiting} done={read} />}
-      <Expected turn={turn.value} />
+      <Expected site={site.value} turn={turn.value} />
     </Screen>
   );
 }
@@ -125,14 +128,13 @@ export function Dismiss({ label, onDismiss }: { label: string; onDismiss: (reaso
   );
 }
 
-function Expected({ turn }: { turn: number }) {
-  const site = useSignal("");
+function Expected({ site, turn }: { site: string; turn: number }) {
   const onlyTubes = useSignal(true);
   const page = useSignal<Page<Specimen>>({ items: [], next: null });
   const fault = useSignal<string | null>(null);
   const read = async (cursor: string | null) => {
     const query = new URLSearchParams({ limit: "50", only_tubes: String(onlyTubes.value) });
-    if (site.value) query.set("site", site.value);
+    if (site) query.set("site", site);
     if (cursor) query.set("cursor", cursor);
     try {
       const found = await ask<Page<Specimen>>(`/lab-specimens?${query}`);
@@ -143,15 +145,12 @@ function Expected({ turn }: { turn: number }) {
   };
   useEffect(() => {
     if (turn > 0) void read(null);
-  }, [turn, site.value, onlyTubes.value]);
+  }, [turn, onlyTubes.value]);
   const { items, next } = page.value;
   return (
     <section aria-labelledby="expected">
       <h2 id="expected">{w("expected.title")}</h2>
-      <div class="filters">
-        <SiteChoice value={site.value} onChoose={(code) => (site.value = code)} />
-        <Tick label={w("expected.only-tubes")} value={onlyTubes.value} onTick={(only) => (onlyTubes.value = only)} />
-      </div>
+      <Tick label={w("expected.only-tubes")} value={onlyTubes.value} onTick={(only) => (onlyTubes.value = only)} />
       {fault.value && <Card tone="warn" title={fault.value} />}
       {items.length === 0 ? (
         <p class="hint">{w("expected.none")}</p>
