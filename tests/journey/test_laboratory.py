@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,12 +23,15 @@ from tests.journey.test_nurse import Seen
 from tests.support.api import OWN, PRACTICE, let_in
 from tests.support.builders import a_case_body, a_consent_body, a_report_body
 from tests.support.chromium import chromium
+from tests.support.explain import score
 from tests.support.phone_app import run_node
+from tests.support.synthetic import a_good_png
 from tests.support.web import web_server
 
 pytestmark = pytest.mark.slow
 LOOKS = ((1280, 800, "light"), (412, 915, "dark"))
 PASSWORD = "a technician chooses this herself"
+SCORE = "What the model said of the photo"
 AXE = WEB / "node_modules/axe-core/axe.min.js"
 
 
@@ -87,6 +91,7 @@ def enters(seen, clinic):
     seen.page.get_by_label("Number of the tube, or of the case").fill("")
     seen.types("Number of the tube, or of the case", f"{grouped(tube)}\n")
     seen.reads("A-017")
+    assert seen.page.get_by_text(SCORE).count() == 0  # not before a value is in
     seen.types("Haemoglobin", "123")
     seen.chooses("g/dL")
     seen.chooses(re.compile("at the visit"))
@@ -152,6 +157,10 @@ def corrects(seen):
     looks(seen, "day")
     row = seen.page.get_by_role("row").filter(has_text="12.3 g/dL").filter(has=seen.page.get_by_role("button"))
     seen.at(row.get_by_role("button", name="Correct")).press("Enter")
+    seen.page.get_by_text(SCORE).click()
+    seen.reads(re.compile("^Score [0-9]+ of 100, by toy-1"))
+    seen.page.wait_for_function("document.querySelector('.heat-map').naturalWidth > 0")
+    looks(seen, "results")
     seen.presses("Correct it")
     seen.types("Haemoglobin", "11.3")
     seen.types("Why", "read from the wrong line")
@@ -236,7 +245,6 @@ def clinic(migrated_sqlite, tmp_path_factory):
     database, clock = Database(f"sqlite:///{folder}/pallor.db"), SystemClock()
     tokens = let_in(database, clock)
     given = add_person(database, clock, "technician-1", Role.LAB, frozenset({OWN, PRACTICE}), by="operator")
-    database.close()
     now = clock.now()
     with web_server(folder, PALLOR_WEB_FOLDER=str(built)) as url:
         tubes, cases = [new_barcode() for _ in range(4)], [new_id() for _ in range(4)]
@@ -245,7 +253,11 @@ def clinic(migrated_sqlite, tmp_path_factory):
                 consent = a_consent_body(at=utc_text(now))
                 facts = {"visited_at": utc_text(now), "consent": consent, "subject_code": f"A-{number:03}"}
                 nurse.put(f"/cases/{case_id}", a_case_body(**facts, specimen_barcode=tube))
+            nurse.put_photo(cases[0], photo_id := new_id(), a_good_png(seed=11), "image/png", now)
             drawn = {"taken_at": utc_text(now), "performer": "laboratory"}
             system.post("/lab-reports", a_report_body(subject_code="A-019", visited_on=f"{now:%Y-%m-%d}", **drawn))
             system.post("/lab-reports", a_report_body(specimen_barcode=new_barcode(), **drawn))
+        parts = SimpleNamespace(database=database, settings=SimpleNamespace(label_table="who-2024"))
+        score(SimpleNamespace(parts=parts, clock=clock), photo_id)
+        database.close()
         yield Clinic(url, given, tokens["field"], tubes, cases)

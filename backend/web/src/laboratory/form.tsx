@@ -83,7 +83,7 @@ export function Table({ caption, heads, rows }: { caption: string; heads: readon
           <tr key={key} class={tone}>
             {cells.map((cell, at) => (
               <td key={heads[at]} data-head={heads[at]} class={heads[at] === doing ? "no-print" : undefined} data-bare={!cell}>
-                {cell}
+                <div>{cell}</div>
               </td>
             ))}
           </tr>
