@@ -1,15 +1,17 @@
 /** Which page is shown: first who is here, then where they are. */
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { Languages } from "../screens/languages";
 import { Button, Card, Screen } from "../screens/parts";
 import { t } from "../words/words";
 import { Day } from "./day";
-import { session, signOut } from "./door";
+import { ask, session, signOut } from "./door";
 import { Enter } from "./enter";
 import { go, type Place, place, PLACES } from "./nav";
 import { Password, SignIn } from "./sign-in";
 import { SentBackList } from "./sent-back";
 import { Upload } from "./upload";
+import type { Page } from "./wire";
 import { w } from "./words";
 import { Worklist } from "./worklist";
 
@@ -44,15 +46,27 @@ const TITLES: Readonly<Record<Place, () => string>> = {
   day: () => w("day.title"),
 };
 
+const MOST_COUNTED = 50;
+
 function Bar() {
   const more = useSignal(false);
+  const here = place.value[0];
+  const sentBack = useSignal(0);
+  useEffect(() => {
+    ask<Page<unknown>>(`/lab-sent-back?limit=${MOST_COUNTED}`).then(
+      ({ items, next }) => (sentBack.value = items.length + (next ? 1 : 0)),
+      () => {}, // the page itself says what is wrong
+    );
+  }, [here]);
+  const waiting = sentBack.value > MOST_COUNTED ? ` (${MOST_COUNTED}+)` : sentBack.value > 0 ? ` (${sentBack.value})` : "";
   return (
     <header class="lab-bar no-print">
       <strong class="product">Pallor</strong>
       <nav aria-label={w("nav.pages")}>
         {PLACES.map((one) => (
-          <a key={one} href={`#/${one}`} aria-current={place.value[0] === one ? "page" : undefined}>
+          <a key={one} href={`#/${one}`} aria-current={here === one ? "page" : undefined}>
             {TITLES[one]()}
+            {one === "sent-back" && waiting}
           </a>
         ))}
       </nav>

@@ -62,6 +62,7 @@ export function Enter({ number: begin }: { number: string | undefined }) {
   }, []);
   useEffect(() => {
     if (step.value.at === "number") top.current?.querySelector("input")?.focus();
+    if (step.value.at === "seen") document.querySelector("h1")?.focus(); // what it was typed into is gone
   }, [step.value.at]);
 
   const at = step.value;

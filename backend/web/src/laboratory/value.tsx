@@ -41,6 +41,7 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
   const tried = useSignal(false);
   const { guard, shown } = useFault();
   const panel = useRef<HTMLDivElement>(null);
+  const big = useRef<HTMLDivElement>(null);
   const id = useId();
 
   const set = (change: Partial<typeof bench.value>) => {
@@ -69,6 +70,7 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
     const done = await guard(() => (corrects && specimen ? correct(line, seen, specimen, corrects, reason.value.trim()) : enter(line, seen, specimen)));
     if (done) onDone(done);
   };
+  useEffect(() => big.current?.querySelector("input")?.focus(), []);
   useEffect(() => panel.current?.querySelector<HTMLButtonElement>("button.main")?.focus(), [checked.value]);
 
   return (
@@ -77,7 +79,7 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
       <Form onSend={check}>
         <div class="two">
           <div>
-            <div class="big">
+            <div class="big" ref={big}>
               <Field
                 label={w("value.label")}
                 value={value.value}
