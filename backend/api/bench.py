@@ -45,7 +45,7 @@ def bench_api(parts: Parts) -> APIBlueprint:
             fate = foresee_report(connection, line, sender())
         if fate.case_id is not None:
             about(fate.case_id)
-        return shown(show.line_preview(line.hb, fate))
+        return shown(show.line_preview(line, fate))
 
     @bp.get("/lab-day", responses=answers({200: bench.DayOut}))
     @allow(Role.LAB, Role.ADMIN, reach=Reach.LIST)

@@ -21,8 +21,9 @@ from pallor.case import Case
 from pallor.consent import Purpose
 from pallor.follow_up import FollowUpState
 from pallor.image.quality import RETAKE_WORDS
-from pallor.lab import Hb, Performer, Specimen, counts_for_clearance, read_hb
+from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
 from pallor.release.manifest import Manifest
+from pallor.reported import ReportedHb
 
 _TO_CALL = after.FollowUpOut(state=FollowUpState.TO_CALL, at=None, note=None, recorded_by=None)
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
@@ -255,7 +256,8 @@ def _standing(row: Row[Any]) -> bench.StandingOut:
     )
 
 
-def line_preview(hb: Hb | None, fate: Received) -> bench.LinePreviewOut:
+def line_preview(line: ReportedHb, fate: Received) -> bench.LinePreviewOut:
+    hb = line.hb
     return bench.LinePreviewOut(
         fate="repeated" if fate.repeated else cast(lab.State, fate.state),
         reason=fate.reason,
@@ -263,6 +265,10 @@ def line_preview(hb: Hb | None, fate: Received) -> bench.LinePreviewOut:
         hb_unit=hb.unit if hb else None,
         hb_g_per_l=str(hb.g_per_l) if hb else None,
         unusual=hb is not None and hb.seldom,
+        specimen=line.specimen,
+        method=line.method,
+        device=line.device,
+        taken_at=line.taken_at,
     )
 
 

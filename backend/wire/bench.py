@@ -67,6 +67,10 @@ class LinePreviewOut(Wire):
     hb_unit: str | None
     hb_g_per_l: str | None
     unusual: StrictBool = Field(description="A value that few living people have: look at it again")
+    specimen: Specimen
+    method: str | None = Field(description="Null for what reads as no method: it would not be kept")
+    device: str | None
+    taken_at: Moment | None
 
 
 class DayQuery(Wire):

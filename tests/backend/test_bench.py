@@ -51,9 +51,10 @@ def test_of_a_score_nothing_is_told_before_the_value_is_in(api):
 
 def test_a_line_is_seen_in_grams_per_litre_before_it_is_recorded(api):
     api.put_case(specimen_barcode=TUBE)
-    said = a_report_body(specimen_barcode=TUBE, hb={"value": "12.3", "unit": "g/dL"})
+    said = a_report_body(specimen_barcode=TUBE, hb={"value": "12.3", "unit": "g/dL"}, device="XN-350", method="Ama!")
     seen = api.call("POST", "/lab-reports/preview", "lab", json=said).json
     assert (seen["fate"], seen["hb_value"], seen["hb_g_per_l"], seen["unusual"]) == ("recorded", "12.3", "123.0", False)
+    assert (seen["specimen"], seen["device"], seen["method"]) == ("venous", "XN-350", None)
     assert api.call("POST", "/lab-reports", "lab", json=said).status_code == 201
     assert api.call("POST", "/lab-reports/preview", "lab", json=said).json["fate"] == "repeated"
     bare = api.call("POST", "/lab-reports/preview", "lab", json=said | {"hb": {"value": "12.3"}})

@@ -110,6 +110,7 @@ def enters(seen, clinic):
     seen.page.get_by_label("Haemoglobin", exact=True).fill("")
     seen.types("Haemoglobin", "12,3\n")
     seen.reads("12.3 g/dL = 123 g/L")
+    seen.reads("Kind of blood: from a vein · Sysmex XN-350")
     looks(seen, "echo")
     seen.presses("Record it")
     seen.reads("Recorded: 12.3 g/dL = 123 g/L for A-017")

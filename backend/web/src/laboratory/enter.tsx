@@ -8,25 +8,13 @@ import { t } from "../words/words";
 import { ask } from "./door";
 import { useFault } from "./faults";
 import { Form } from "./form";
+import { type Entered, type Named, namedWords } from "./record";
 import { Reject } from "./reject";
 import { personWords, sexWords } from "./say";
 import { Results } from "./results";
 import { Value } from "./value";
 import type { Page, Specimen, Standing } from "./wire";
 import { ageWords, dayWords, tubeWords, w, worded } from "./words";
-
-/** What the number names, whether its case is here or not. */
-export interface Named {
-  readonly tube: string | null;
-  readonly case_id: string | null;
-}
-
-/** What has just been done, and how it is undone. */
-export interface Entered {
-  readonly words: string;
-  readonly tone: "good" | "info";
-  readonly undo: (() => Promise<unknown>) | null;
-}
 
 type Step = { at: "number" } | { at: "seen" } | { at: "value"; corrects: Standing | null } | { at: "reject" };
 
@@ -163,10 +151,6 @@ function Whose({ specimen, named }: { specimen: Specimen | null; named: Named })
       {recollect && <Card tone="warn" title={w("expected.again", { why: worded("rejection", recollect.reason, recollect.reason) })} />}
     </>
   );
-}
-
-export function namedWords({ tube, case_id }: Named): string {
-  return tube ? tubeWords(tube) : (case_id ?? "");
 }
 
 function plain(number: string): string {

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { Button, Choice } from "../screens/parts";
 import { ask } from "./door";
-import { type Entered, type Named, namedWords } from "./enter";
+import { type Entered, type Named, namedWords } from "./record";
 import { useFault } from "./faults";
 import type { Specimen, Taken } from "./wire";
 import { w, worded } from "./words";

@@ -2,12 +2,12 @@
 import { useSignal } from "@preact/signals";
 import { Button, Card, Facts } from "../screens/parts";
 import { moment } from "../words/words";
+import { Dismiss } from "./dismiss";
 import { ask } from "./door";
 import { useFault } from "./faults";
-import { takeBack } from "./value";
+import { takeBack } from "./record";
 import type { Specimen, Standing } from "./wire";
 import { gramsWords, w, worded } from "./words";
-import { Dismiss } from "./worklist";
 
 interface Given {
   specimen: Specimen;

@@ -4,12 +4,12 @@ import { useEffect, useId, useRef } from "preact/hooks";
 import { Button, Card, Choice, Field, Tick } from "../screens/parts";
 import { moment } from "../words/words";
 import { ask } from "./door";
-import { type Entered, type Named, namedWords } from "./enter";
 import { useFault } from "./faults";
 import { Form } from "./form";
 import { BARE_BENCH, keepBench, keptBench } from "./kept";
-import type { LinePreview, Specimen, Standing, Taken } from "./wire";
-import { gramsWords, w, worded } from "./words";
+import { type Checked, correct, echoOf, enter, type Entered, howWords, lineOf, type Named } from "./record";
+import type { LinePreview, Specimen, Standing } from "./wire";
+import { w, worded } from "./words";
 
 const UNITS = ["g/dL", "g/L", "mmol/L"] as const;
 
@@ -20,14 +20,6 @@ interface Given {
   onDone: (done: Entered) => void;
   onReject: () => void;
 }
-
-/** A line as it is sent, with the echo of it that was seen. */
-interface Checked {
-  readonly line: Line;
-  readonly seen: LinePreview;
-}
-
-type Line = ReturnType<typeof lineOf>;
 
 export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
   const kept = keptBench();
@@ -66,8 +58,8 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
     const seen = await guard(() => ask<LinePreview>("/lab-reports/preview", { method: "POST", json: line }));
     if (seen) checked.value = { line, seen };
   };
-  const record = async ({ line, seen }: Checked) => {
-    const done = await guard(() => (corrects && specimen ? correct(line, seen, specimen, corrects, reason.value.trim()) : enter(line, seen, specimen)));
+  const record = async (one: Checked) => {
+    const done = await guard(() => (corrects && specimen ? correct(one, specimen, corrects, reason.value.trim()) : enter(one, specimen)));
     if (done) onDone(done);
   };
   useEffect(() => big.current?.querySelector("input")?.focus(), []);
@@ -134,6 +126,7 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
       {checked.value && (
         <div ref={panel} class="echo" role="group" aria-label={w("value.echo")}>
           <p class="echo-value">{echoOf(checked.value.seen)}</p>
+          <p>{howWords(checked.value.seen)}</p>
           <p>{corrects ? w("value.replaces", { was: `${corrects.hb_value} ${corrects.hb_unit}` }) : fateWords(checked.value.seen, specimen)}</p>
           {checked.value.seen.unusual && <Card tone="warn" title={w("value.unusual")} />}
           {shown}
@@ -144,53 +137,6 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
       {!corrects && !checked.value && <Button label={w("value.rejected")} onPress={onReject} />}
     </>
   );
-}
-
-async function enter(line: Line, seen: LinePreview, specimen: Specimen | null): Promise<Entered> {
-  const taken = await ask<Taken>("/lab-reports", { method: "POST", json: line });
-  const whose = specimen?.subject_code ?? namedWords({ tube: line.specimen_barcode, case_id: line.case_id });
-  const { result_id, report_id, reason } = taken;
-  if (result_id) return { words: w("entered.recorded", { value: echoOf(seen), whose }), tone: "good", undo: () => takeBack(result_id) };
-  const open = ["waiting", "worklist"].includes(taken.state);
-  return {
-    words: w("entered.kept", { value: echoOf(seen), whose, why: worded("reason", reason ?? "", worded("fate", taken.state, taken.state)) }),
-    tone: "info",
-    undo: open ? () => ask(`/lab-reports/${report_id}/decision`, { method: "PUT", json: { dismiss: "entered by mistake" } }) : null,
-  };
-}
-
-async function correct(line: Line, seen: LinePreview, specimen: Specimen, old: Standing, reason: string): Promise<Entered> {
-  const { hb, taken_at, specimen: kind, method, device, performer, resulted_at, business_id: id } = line;
-  const body = { case_id: specimen.case_id, hb, taken_at, specimen: kind, method, device, performer, resulted_at, supersedes: old.result_id, reason };
-  await ask(`/lab-results/${id}`, { method: "PUT", json: body });
-  const words = w("entered.corrected", { value: echoOf(seen), was: `${old.hb_value} ${old.hb_unit}`, whose: specimen.subject_code });
-  return { words, tone: "good", undo: () => takeBack(id) };
-}
-
-export function takeBack(result_id: string): Promise<unknown> {
-  return ask(`/lab-results/${result_id}/retraction`, { method: "PUT", json: { kind: "taken-back" } });
-}
-
-/** Made once a check: sent twice, it is recorded once. */
-function lineOf({ tube, case_id }: Named, value: string, taken_at: string, bench: typeof BARE_BENCH) {
-  return {
-    business_id: crypto.randomUUID(),
-    hb: { value, unit: bench.unit },
-    specimen: bench.specimen,
-    performer: bench.performer,
-    method: bench.method.trim() || null,
-    device: bench.device.trim() || null,
-    taken_at,
-    resulted_at: new Date().toISOString(),
-    specimen_barcode: tube,
-    case_id,
-  };
-}
-
-function echoOf({ hb_value, hb_unit, hb_g_per_l }: LinePreview): string {
-  const grams = `${gramsWords(hb_g_per_l ?? "")} g/L`;
-  const said = `${hb_value} ${hb_unit}`;
-  return said === grams ? said : `${said} = ${grams}`;
 }
 
 function fateWords({ fate, reason }: LinePreview, specimen: Specimen | null): string {

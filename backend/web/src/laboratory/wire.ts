@@ -62,6 +62,10 @@ export interface LinePreview {
   readonly hb_unit: string | null;
   readonly hb_g_per_l: string | null;
   readonly unusual: boolean;
+  readonly specimen: string;
+  readonly method: string | null;
+  readonly device: string | null;
+  readonly taken_at: string | null;
 }
 
 export interface PreviewRow {

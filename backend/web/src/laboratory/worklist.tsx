@@ -1,8 +1,9 @@
 /** The worklist: what a human has to decide, what waits for its case, and the tubes whose value is still to come. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { Ask, Button, Card, Choice, Facts, Field, Screen, Tick } from "../screens/parts";
+import { Ask, Button, Card, Choice, Facts, Screen, Tick } from "../screens/parts";
 import { moment, t } from "../words/words";
+import { Dismiss } from "./dismiss";
 import { ask } from "./door";
 import { toldOf, useFault } from "./faults";
 import { SiteChoice, Table } from "./form";
@@ -110,21 +111,6 @@ function Waiting({ lines, done }: { lines: readonly OpenLine[]; done: () => Prom
         }))}
       />
     </section>
-  );
-}
-
-/** Asks for a reason first: it stays on record. */
-export function Dismiss({ label, onDismiss }: { label: string; onDismiss: (reason: string) => Promise<unknown> }) {
-  const open = useSignal(false);
-  const reason = useSignal("");
-  const drop = async () => void (await onDismiss(reason.value.trim()));
-  if (!open.value) return <Button label={label} onPress={() => void (open.value = true)} />;
-  return (
-    <div class="dismiss">
-      <Field label={w("why")} hint={w("why.hint")} value={reason.value} onType={(text) => (reason.value = text)} />
-      <Button label={label} kind="danger" disabled={reason.value.trim().length < 3} onPress={drop} />
-      <Button label={t("cancel")} onPress={() => void (open.value = false)} />
-    </div>
   );
 }
 
