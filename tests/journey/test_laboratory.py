@@ -28,6 +28,7 @@ from tests.support.builders import a_case_body, a_consent_body, a_report_body
 from tests.support.chromium import chromium
 from tests.support.explain import score
 from tests.support.phone_app import run_node
+from tests.support.stack import wait_until
 from tests.support.synthetic import a_good_png
 from tests.support.web import web_server
 
@@ -46,6 +47,8 @@ def test_a_technicians_morning(clinic, tmp_path):
         faults = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: "Content Security Policy" in said.text and faults.append(said.text))
+        page.goto(clinic.url)  # the phone's app keeps itself here, and must not answer in the laboratory's place
+        wait_until(lambda: page.evaluate("navigator.serviceWorker.controller !== null"), "the phone's app is kept")
         page.goto(f"{clinic.url}/laboratory")
         seen = Seen(page)
         comes_in(seen, clinic)
@@ -166,7 +169,8 @@ def corrects(seen):
     seen.at(row.get_by_role("button", name="Correct")).press("Enter")
     seen.page.get_by_text(SCORE).click()
     seen.reads(re.compile("^Score [0-9]+ of 100, by toy-1"))
-    seen.page.wait_for_function("document.querySelector('.heat-map').naturalWidth > 0")
+    drawn = "document.querySelector('.heat-map').naturalWidth > 0"
+    wait_until(lambda: seen.page.evaluate(drawn), "the heat map is drawn")
     looks(seen, "results")
     seen.presses("Correct it")
     seen.types("Haemoglobin", "11.3")
