@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from backend.api.admin import admin_api
 from backend.api.after import after_api
+from backend.api.bench import bench_api
 from backend.api.doors import doors_api, oidc_api
 from backend.api.drift import drift_api
 from backend.api.explain import explain_api
@@ -32,6 +33,7 @@ from backend.api.repository import serve_repository
 from backend.api.rights import rights_api
 from backend.api.rollouts import rollouts_api
 from backend.api.sealed import sealed_api
+from backend.api.sent_back import sent_back_api
 from backend.api.sheets import sheets_api
 from backend.api.training import training_api
 from backend.api.web import BUILT, serve_web
@@ -83,9 +85,9 @@ def create_app(parts: Parts) -> Flask:
     app.openapi_version = "3.1.0"
     app.url_map.strict_slashes = True
     for api in (
-        field_api, lab_api, sheets_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api,
-        rights_api, training_api, rollouts_api, prospect_api, drift_api, sealed_api, put_aside_api, after_api,
-        doors_api, oidc_api, health_api,
+        field_api, lab_api, bench_api, sheets_api, hl7_api, fhir_api, sent_back_api, admin_api, explain_api, office_api,
+        enrolment_api, rights_api, training_api, rollouts_api, prospect_api, drift_api, sealed_api, put_aside_api,
+        after_api, doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     if not serve_web(app, parts.settings.web_folder or BUILT):

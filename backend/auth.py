@@ -140,6 +140,12 @@ class Caller:
         """As the audit trail writes it."""
         return actor(self.person, self.device, claimed=self.claimed)
 
+    def sites_with(self, site: str | None) -> frozenset[str] | None:
+        """The sites they reach; with a ``site``, it alone, or none where they do not reach it."""
+        if site is None:
+            return self.sites
+        return frozenset({site}) if self.sites is None else self.sites & {site}
+
     @property
     def locked(self) -> bool:
         """A phone on which nobody is signed in."""

@@ -21,6 +21,7 @@ from backend.services.look_after_put_aside import discard_old
 from backend.services.receive_photo import discard_stale_uploads
 from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
+from backend.services.send_back import forget_sent_back
 from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
 from backend.services.signed_clearances import Cleared
@@ -80,6 +81,7 @@ class Kept:
     uploads_discarded: int
     cases_erased: int
     lab_reports_let_go: int
+    sent_back_let_go: int
     put_aside_discarded: int
     drift_alarms_raised: int
 
@@ -108,6 +110,7 @@ def keep_house(database: Database, clock: Clock, label_table: str, put_aside_day
         uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
         lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
+        sent_back_let_go=forget_sent_back(database, clock),
         put_aside_discarded=discard_old(database, clock, put_aside_days),
         drift_alarms_raised=watch_drift(database, clock),
     )

@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from benchmarks.quality import BEST_AUROC, LEVELS_G_L, SEED, in_bad_conditions
 from benchmarks.report import finish, progress
+from deploy.web import WEB, find_node
 from pallor.image.decode import OPAQUE_FROM, Photo, decode, encode
 from pallor.image.eye import Frame, look
 from pallor.image.population import signal_for_auroc
 from pallor.image.quality import judge
 from pallor.image.synthetic import Draw, draw, render
 
-WEB = Path(__file__).parents[1] / "backend" / "web"
 WELL_DRAWN_EVERY = 4  # the others are drawn in bad conditions: of good photos there is little to refuse
 NO_LID = 0.02  # thickness and sag of an eyelid that nobody everted, as shares of its length
 
@@ -101,8 +101,9 @@ def without_lid(chance: Draw) -> Draw:
 
 def built_in(folder: Path) -> Path:
     """The phone's half, as one file for Node."""
-    command = ["node_modules/.bin/vite", "build", "--ssr", "tests/phone_quality.ts", "--logLevel", "error"]
-    subprocess.run([*command, "--outDir", folder, "--emptyOutDir"], cwd=WEB, check=True)
+    how = ["--logLevel", "error", "--outDir", str(folder), "--emptyOutDir"]
+    vite = [*find_node(), "node_modules/vite/bin/vite.js", "build", "--ssr", "tests/phone_quality.ts"]
+    subprocess.run([*vite, *how], cwd=WEB, check=True)
     return folder / "phone_quality.js"
 
 
@@ -165,7 +166,7 @@ def answers(phone: Path, kind: str, photos: Iterable[Photo]) -> Iterator[tuple[d
     coming = iter(photos)
     while pictures := b"".join(picture(photo) for photo in islice(coming, BATCH)):
         said = io.BytesIO(
-            subprocess.run(["node", phone, kind], input=pictures, stdout=subprocess.PIPE, check=True).stdout
+            subprocess.run([*find_node(), phone, kind], input=pictures, stdout=subprocess.PIPE, check=True).stdout
         )
         while line := said.readline():
             answer = json.loads(line)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
-from pallor.errors import Refused, shortened
+from pallor.errors import Refused
 from pallor.lab_codes import GRAMS_PER_LITRE, LOINC_CLASS, LOINC_SPECIMEN, LOOK_ALIKES, UNIT_CLASS, ucum
 
 # Outside 20 to 250 g/L no living patient is expected: a wrong unit or a slip of the pen, never a diagnosis.
@@ -14,6 +14,7 @@ MIN_G_PER_L, MAX_G_PER_L = Decimal(20), Decimal(250)
 # Outside 40 to 200 g/L it can be, and is seldom: somebody looks at it again.
 _SELDOM_BELOW, _SELDOM_ABOVE = Decimal(40), Decimal(200)
 _NUMBER = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4})?")
+_LOINC = re.compile(r"[0-9]{1,7}-[0-9]")
 
 
 class HbNotANumber(Refused):
@@ -81,7 +82,7 @@ class LabResult:
     """A confirmed haemoglobin for one case.
 
     ``taken_at``: when the blood was drawn. ``resulted_at``: when the value was known there. ``device``: the analyser.
-    ``supersedes``: the id of the result that this one corrects.
+    ``supersedes``: the id of the result that this one corrects; ``reason``: why it does.
     """
 
     id: str
@@ -95,6 +96,7 @@ class LabResult:
     resulted_at: datetime | None = None
     device: str | None = None
     performer: Performer = Performer.UNKNOWN
+    reason: str | None = None
 
 
 def counts_for_clearance(specimen: Specimen, performer: Performer) -> bool:
@@ -177,8 +179,10 @@ def _check_loinc(loinc: str | None) -> None:
     if loinc is None or loinc in LOINC_CLASS:
         return
     what = LOOK_ALIKES.get(loinc, "not a code of haemoglobin in blood known here")
+    is_code = _LOINC.fullmatch(loinc) is not None  # else it may be anything that slipped into this place
     raise NotHaemoglobin(
-        f"LOINC {shortened(loinc, 20)} is {what}", field="loinc", value=loinc,
+        f"LOINC {loinc} is {what}" if is_code else f"this is {what}", field="loinc",
+        value=loinc if is_code else "(not repeated: it is no LOINC code)",
         remedy=f"Post haemoglobin only: one of {', '.join(LOINC_CLASS)}.",
     )  # fmt: skip
 

@@ -12,9 +12,11 @@ from flask_openapi import APIBlueprint
 from backend.access.roles import Role
 from backend.api.lab import sender, status_of
 from backend.api.parts import TOKEN_OR_SESSION, Parts
+from backend.api.sent_back import keep_what_is_refused, line_names, to_sent_back
 from backend.auth import Reach, allow
 from backend.problems import problem_of
 from backend.services.receive_report import Laboratory, Received, receive_in, receive_report
+from backend.services.send_back import SentBack, send_back
 from backend.wire.fhir import Entry, parse, read_entries, read_results
 from backend.wire.fhir_observation import Around
 from backend.wire.fhir_out import (
@@ -42,6 +44,9 @@ def fhir_api(parts: Parts) -> APIBlueprint:
     """The routes of FHIR; their errors leave as OperationOutcome."""
     bp = APIBlueprint(
         "fhir", __name__, url_prefix="/api/v1/fhir", abp_tags=[{"name": "lab"}], abp_security=TOKEN_OR_SESSION
+    )
+    keep_what_is_refused(
+        bp, parts, {"post_observation": "fhir", "post_diagnostic_report": "fhir", "post_bundle": "fhir"}
     )
     clock, settings = parts.clock, parts.settings
     laboratory = Laboratory(parts.database, clock, settings.label_table)
@@ -77,6 +82,7 @@ def fhir_api(parts: Parts) -> APIBlueprint:
     def _take(kind: str) -> Response:
         resource = parse(request.get_data(), kind)
         given = read_results(resource, zone, request.headers.get("If-None-Exist"), Around())
+        line_names(*((given[0].barcode, given[0].case_id) if len(given) == 1 else (None, None)))
         lines = [to_line(one, clock.now()) for one in given]
         with parts.database.write() as tx:
             done = [receive_in(laboratory, tx, line, sender()) for line in lines]
@@ -86,12 +92,17 @@ def fhir_api(parts: Parts) -> APIBlueprint:
         return response
 
     def _batch(entries: list[Entry]) -> list[dict[str, Any]]:
-        return [_alone(entry) for entry in entries]
+        refused: list[SentBack] = []
+        answers = [_alone(number, entry, refused) for number, entry in enumerate(entries)]
+        send_back(parts.database, clock, sender(), refused)
+        return answers
 
-    def _alone(entry: Entry) -> dict[str, Any]:
+    def _alone(number: int, entry: Entry, refused: list[SentBack]) -> dict[str, Any]:
         try:
             done = [receive_report(laboratory, line, sender()) for line in _lines(entry)]
         except Refused as refusal:
+            named = [(one.barcode, one.case_id) for one in entry.results if len(entry.results) == 1]
+            refused.append(to_sent_back("fhir", problem_of(refusal), number, *(named[0] if named else ())))
             return _refused(refusal)
         return _done(done)
 

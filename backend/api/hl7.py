@@ -8,8 +8,11 @@ from flask_openapi import APIBlueprint
 from backend.access.roles import Role
 from backend.api.lab import sender
 from backend.api.parts import PROBLEM, TOKEN_OR_SESSION, Parts, answers, read_body
+from backend.api.sent_back import to_sent_back
 from backend.auth import Reach, allow
+from backend.problems import problem_of
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
+from backend.services.send_back import SentBack, send_back
 from backend.wire.hl7 import MAX_MESSAGE_BYTES, MessageUnreadable, MessageUnsupported, read_header, read_message
 from backend.wire.hl7_ack import ACCEPTED, ERROR, REJECTED, Remark, acknowledge
 from backend.wire.hl7_order import Found
@@ -57,9 +60,13 @@ def answer_message(laboratory: Laboratory, sent_by: Sender, zone: tzinfo, data: 
     try:
         found = read_message(data, zone)
     except Refused as error:
+        send_back(laboratory.database, laboratory.clock, sent_by, [to_sent_back("hl7", problem_of(error))])
         code = REJECTED if isinstance(error, (MessageUnreadable, MessageUnsupported)) else ERROR
         return code, acknowledge(header, code, [Remark(None, error)], now, new_id())
-    remarks = [remark for one in found if (remark := _take(laboratory, sent_by, one)) is not None]
+    said = [(one, _take(laboratory, sent_by, one)) for one in found]
+    refused = [_sent_back(one, remark.error) for one, remark in said if remark and isinstance(remark.error, Refused)]
+    send_back(laboratory.database, laboratory.clock, sent_by, refused)
+    remarks = [remark for _, remark in said if remark is not None]
     code = ERROR if any(remark.error for remark in remarks) else ACCEPTED
     return code, acknowledge(header, code, remarks, now, new_id())
 
@@ -72,6 +79,11 @@ def _take(laboratory: Laboratory, sent_by: Sender, one: Found) -> Remark | None:
     except Refused as refusal:
         return Remark(one.where, refusal)
     return Remark(one.where, None, _kept(done)) if done.state in OPEN else None
+
+
+def _sent_back(one: Found, refusal: Refused) -> SentBack:
+    named = (one.given.barcode, one.given.case_id) if one.given else (None, None)
+    return to_sent_back("hl7", problem_of(refusal), one.where[1], *named)
 
 
 def _kept(done: Received) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from backend.access.roles import Role
 from backend.api import show
 from backend.api.parts import TOKEN_OR_SESSION, Parts, about, answers, caller, shown
+from backend.api.sent_back import keep_what_is_refused, to_sent_back
 from backend.auth import Reach, allow
 from backend.problems import problem_of
 from backend.services.decide_report import confirm_report, dismiss_report, list_reports, show_report
@@ -16,6 +17,7 @@ from backend.services.label_sheet import label_sheet
 from backend.services.read_records import show_lab_result
 from backend.services.receive_report import OPEN, Laboratory, Received, Sender, receive_report
 from backend.services.retract_result import take_back
+from backend.services.send_back import SentBack, send_back
 from backend.services.specimen_barcode import new_barcode
 from backend.services.submit_case import SiteNotYours
 from backend.services.submit_lab_result import submit_lab_result
@@ -36,6 +38,7 @@ class ReasonMissing(Refused):
 def lab_api(parts: Parts) -> APIBlueprint:
     """The routes of the laboratory."""
     bp = APIBlueprint("lab", __name__, url_prefix="/api/v1", abp_tags=[{"name": "lab"}], abp_security=TOKEN_OR_SESSION)
+    keep_what_is_refused(bp, parts, {"put_lab_result": "json", "post_report": "json", "post_batch": "batch"})
     database, clock, settings = parts.database, parts.clock, parts.settings
     laboratory = Laboratory(database, clock, settings.label_table)
 
@@ -98,9 +101,12 @@ def lab_api(parts: Parts) -> APIBlueprint:
     @allow(Role.LAB, reach=Reach.MATCH, large=True)
     def post_batch(body: lab.LabBatchIn) -> Response:
         """Report many measurements; each has its own answer, and what is wrong with one costs no other"""
-        return shown(lab.LabBatchOut(items=[_item(index, item) for index, item in enumerate(body.items)]))
+        refused: list[SentBack] = []
+        items = [_item(index, item, refused) for index, item in enumerate(body.items)]
+        send_back(database, clock, sender(), refused)
+        return shown(lab.LabBatchOut(items=items))
 
-    def _item(index: int, item: Any) -> lab.LabBatchItem:
+    def _item(index: int, item: Any, refused: list[SentBack]) -> lab.LabBatchItem:
         body = lab.read_item(item)
         try:
             if isinstance(body, ValidationError):
@@ -108,6 +114,8 @@ def lab_api(parts: Parts) -> APIBlueprint:
             done = receive_report(laboratory, lab.to_reported(body, clock.now()), sender())
         except (Refused, ValidationError) as error:
             problem = problem_of(error)
+            named = item if isinstance(item, dict) else {}
+            refused.append(to_sent_back("batch", problem, index, named.get("specimen_barcode"), named.get("case_id")))
             return lab.LabBatchItem(index=index, status=problem.status, report=None, problem=problem.model_dump())
         return lab.LabBatchItem(index=index, status=status_of(done), report=show.report(done), problem=None)
 
@@ -117,7 +125,8 @@ def lab_api(parts: Parts) -> APIBlueprint:
         """Lines that are open, newest first: those that wait for their case, and those that a human has to settle"""
         states = OPEN if query.state is None else (query.state,)
         after = cursors.read_moment_cursor(query.cursor)
-        found = list_reports(database, states, query.limit + 1, after, within=caller().sites)
+        within = caller().sites_with(query.site)
+        found = list_reports(database, states, query.limit + 1, after, within=within)
         page = found[: query.limit]
         last = page[-1][0] if len(found) > query.limit else None
         cursor = cursors.show_cursor(last.received_at.isoformat(), last.id) if last is not None else None

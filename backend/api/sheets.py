@@ -10,10 +10,12 @@ from backend.access.roles import Role
 from backend.api import show
 from backend.api.lab import sender, status_of
 from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, read_body, shown
+from backend.api.sent_back import keep_what_is_refused, to_sent_back
 from backend.auth import Reach, allow
 from backend.problems import problem_of
 from backend.services.preview_sheet import Fate, check_preview, foresee_rows, preview_token
 from backend.services.receive_report import Laboratory, receive_report
+from backend.services.send_back import SentBack, send_back
 from backend.wire import lab
 from backend.wire.lab_line import to_line
 from backend.wire.sheet import CSV, MAX_SHEET_BYTES, XLSX, Sheet, SheetRow, read_sheet
@@ -39,6 +41,7 @@ def sheets_api(parts: Parts) -> APIBlueprint:
     bp = APIBlueprint(
         "sheets", __name__, url_prefix="/api/v1", abp_tags=[{"name": "lab"}], abp_security=TOKEN_OR_SESSION
     )
+    keep_what_is_refused(bp, parts, {"post_sheet": "sheet"})
     database, clock, settings = parts.database, parts.clock, parts.settings
     laboratory = Laboratory(database, clock, settings.label_table)
 
@@ -65,7 +68,10 @@ def sheets_api(parts: Parts) -> APIBlueprint:
         data, sheet, lines = _read()
         fates = foresee_rows(database, lines, sender())
         check_preview(database, clock, header.preview_token, data, fates, sender())
-        return shown(lab.SheetOut(rows=[_let_in(row, line) for row, line in zip(sheet.rows, lines, strict=True)]))
+        refused: list[SentBack] = []
+        rows = [_let_in(row, line, refused) for row, line in zip(sheet.rows, lines, strict=True)]
+        send_back(database, clock, sender(), refused)
+        return shown(lab.SheetOut(rows=rows))
 
     def _read() -> tuple[bytes, Sheet, list[ReportedHb | Refused]]:
         if request.mimetype not in (CSV, XLSX):
@@ -85,13 +91,15 @@ def sheets_api(parts: Parts) -> APIBlueprint:
         except Refused as refusal:
             return refusal
 
-    def _let_in(row: SheetRow, line: ReportedHb | Refused) -> lab.SheetRowOut:
+    def _let_in(row: SheetRow, line: ReportedHb | Refused, refused: list[SentBack]) -> lab.SheetRowOut:
         try:
             if isinstance(line, Refused):
                 raise line
             done = receive_report(laboratory, line, sender())
         except Refused as refusal:
             problem = problem_of(refusal)
+            named = (None, None) if isinstance(row.read, Refused) else (row.read.barcode, row.read.case_id)
+            refused.append(to_sent_back("sheet", problem, row.number, *named))
             return lab.SheetRowOut(row=row.number, status=problem.status, report=None, problem=problem.model_dump())
         return lab.SheetRowOut(row=row.number, status=status_of(done), report=show.report(done), problem=None)
 

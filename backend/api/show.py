@@ -1,25 +1,29 @@
 """From records to the models that leave: the only place that knows both."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row
 
 from backend.services.alerts import state_of
 from backend.services.learned_from import Correction
 from backend.services.list_follow_ups import Followed
+from backend.services.list_specimens import Expected
 from backend.services.post_candidate import SnapshotState
+from backend.services.read_lab_day import Entry, who
 from backend.services.read_records import CaseView
 from backend.services.receive_report import Received
 from backend.services.standing_consents import Standing
+from backend.wire import bench, lab, out, rights, training
 from backend.wire import follow_up as after
-from backend.wire import lab, out, rights, training
+from backend.wire import sent_back as back
 from pallor.case import Case
 from pallor.consent import Purpose
 from pallor.follow_up import FollowUpState
 from pallor.image.quality import RETAKE_WORDS
 from pallor.lab import Performer, Specimen, counts_for_clearance, read_hb
 from pallor.release.manifest import Manifest
+from pallor.reported import ReportedHb
 
 _TO_CALL = after.FollowUpOut(state=FollowUpState.TO_CALL, at=None, note=None, recorded_by=None)
 _NO_REASON_GIVEN = "The photo could not be read. Take another."
@@ -237,6 +241,80 @@ def lab_candidate(case: Case) -> lab.LabCandidateOut:
         sex=case.subject.sex,
         specimen_barcode=case.specimen_barcode,
     )
+
+
+def specimen(one: Expected) -> bench.SpecimenOut:
+    return bench.SpecimenOut(
+        **lab_candidate(one.case).model_dump(),
+        received_at=one.received_at,
+        results=[_standing(row) for row in one.results],
+        recollect=out.RecollectOut(reason=one.recollect[0], asked_at=one.recollect[1]) if one.recollect else None,
+        scored_photos=list(one.scored_photos),
+    )
+
+
+def _standing(row: Row[Any]) -> bench.StandingOut:
+    return bench.StandingOut(
+        result_id=row.id,
+        hb_value=row.value,
+        hb_unit=row.unit,
+        hb_g_per_l=row.g_per_l,
+        taken_at=row.taken_at,
+        specimen=row.specimen,
+        method=row.method,
+        device=row.device,
+        received_at=row.received_at,
+        received_by=who(row.received_by),
+    )
+
+
+def line_preview(line: ReportedHb, fate: Received) -> bench.LinePreviewOut:
+    hb = line.hb
+    return bench.LinePreviewOut(
+        fate="repeated" if fate.repeated else cast(lab.State, fate.state),
+        reason=fate.reason,
+        hb_value=hb.value if hb else None,
+        hb_unit=hb.unit if hb else None,
+        hb_g_per_l=str(hb.g_per_l) if hb else None,
+        unusual=hb is not None and hb.seldom,
+        specimen=line.specimen,
+        method=line.method,
+        device=line.device,
+        taken_at=line.taken_at,
+    )
+
+
+def day_entry(one: Entry) -> bench.DayEntryOut:
+    case, result = one.case, one.result
+    value, unit = (result.value, result.unit) if result else one.said or (None, None)
+    return bench.DayEntryOut(
+        kind=one.kind,
+        at=one.at,
+        by=one.by,
+        entry_id=one.id,
+        result_id=result.id if result else None,
+        case_id=case.id if case else None,
+        site=case.site if case else None,
+        subject_code=case.subject_code if case else None,
+        specimen_barcode=case.specimen_barcode if case else one.barcode,
+        hb_value=value,
+        hb_unit=unit,
+        hb_g_per_l=result.g_per_l if result else None,
+        specimen=result.specimen if result else None,
+        method=result.method if result else None,
+        device=result.device if result else None,
+        taken_at=result.taken_at if result else None,
+        corrects_value=one.corrects.value if one.corrects else None,
+        corrects_unit=one.corrects.unit if one.corrects else None,
+        reason=one.reason,
+        retracted=one.retracted,
+        superseded=one.superseded,
+    )
+
+
+def sent_back(row: Row[Any]) -> back.SentBackOut:
+    kept = {name: row._mapping[name] for name in back.SentBackOut.model_fields if name in row._mapping}
+    return back.SentBackOut(**kept, sent_back_id=row.id, specimen_barcode=row.barcode)
 
 
 def amendment(row: Row[Any]) -> out.AmendmentOut:

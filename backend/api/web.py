@@ -1,4 +1,4 @@
-"""The phone's app as it was built: its files are read once, at the start, and nothing else is ever served."""
+"""The phone's app and the laboratory's pages as they were built: read once, at the start; nothing else is served."""
 
 import gzip
 from dataclasses import dataclass, field
@@ -10,8 +10,11 @@ from pallor.digest import sha256_of
 
 BUILT = Path(__file__).parents[1] / "web" / "dist"
 _PAGE = "index.html"
-_AT = {_PAGE: ("/", "/enrol")}  # the second is where an enrolment link leads; the app reads the code behind its `#`
-_NAMED_BY_CONTENT = "assets/"
+_AT = {
+    _PAGE: ("/", "/enrol"),  # the second is where an enrolment link leads; the app reads the code behind its `#`
+    "laboratory.html": ("/laboratory",),
+}
+_NAMED_BY_CONTENT = ("assets/", "laboratory/")
 _WORKER = "sw.js"
 _TYPES = {
     ".html": "text/html; charset=utf-8",

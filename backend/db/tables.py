@@ -323,8 +323,10 @@ lab_results = Table(
     Column("resulted_at", Moment),  # when the value was known at the laboratory
     Column("device", String(64)),  # the analyser
     Column("performer", String(16), nullable=False, server_default="unknown"),  # pallor.lab.Performer
+    Column("reason", Text),  # why it corrects another
     Column("received_at", Moment, nullable=False),
     Column("received_by", _ACTOR, nullable=False),
+    Index(None, "received_at"),
 )
 
 lab_retractions = Table(  # results that are not to count any more; each stays beside it
@@ -373,6 +375,36 @@ lab_report_sites = Table(  # at which sites its sender was, and so whose worklis
     "lab_report_sites",
     metadata,
     Column("report_id", String(36), ForeignKey("lab_reports.id"), primary_key=True),
+    Column("site", String(32), ForeignKey("sites.code"), primary_key=True),
+    Index(None, "site"),
+)
+
+lab_sent_back = Table(  # lines that were refused, and why; what they said is kept nowhere
+    "lab_sent_back",
+    metadata,
+    _id(),
+    Column("sender", String(32), nullable=False),
+    Column("way", String(8), nullable=False),  # json | batch | fhir | hl7 | sheet
+    Column("number", Integer),  # of the row, item, entry or OBX
+    Column("code", String(64), nullable=False),
+    Column("field", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("barcode", String(32), index=True),
+    Column("case_id", String(36), index=True),  # no foreign key: as the sender named it
+    Column("digest", String(71), nullable=False, index=True),  # of all above: the same again is counted
+    Column("times", Integer, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("looked_after_at", Moment),
+    Column("looked_after_by", _ACTOR),
+    Index(None, "last_at", "id"),
+)
+
+lab_sent_back_sites = Table(  # at which sites its sender was
+    "lab_sent_back_sites",
+    metadata,
+    Column("sent_back_id", String(36), ForeignKey("lab_sent_back.id"), primary_key=True),
     Column("site", String(32), ForeignKey("sites.code"), primary_key=True),
     Index(None, "site"),
 )

@@ -41,6 +41,7 @@ from backend.services.learned_from import learned_from
 from backend.services.manage_sites import check_sites
 from backend.services.records import IdTaken, note_change
 from backend.services.same_photo import photos_alike
+from backend.services.send_back import delete_sent_back, sent_back_about
 from backend.services.settle_waiting import delete_reports
 from backend.services.specimen_barcode import plain
 from backend.services.take_away import ask_to_take_away, oldest_claim
@@ -120,6 +121,7 @@ def erase_cases(
     warnings = same_photo_warnings
     tx.execute(delete(warnings).where(warnings.c.photo_id.in_(theirs) | warnings.c.other_photo_id.in_(theirs)))
     delete_reports(tx, _reports_of(tx, site, case_ids))
+    delete_sent_back(tx, sent_back_about(case_ids, _tubes_of(tx, case_ids)))
     _erase_sealed(tx, sealed.c.case_id.in_(case_ids))
     for rows in (photos, labels, follow_ups, alerts, lab_retractions, lab_results, amendments, consents, changes):
         tx.execute(delete(rows).where(rows.c.case_id.in_(case_ids)))
@@ -184,6 +186,11 @@ def _reports_of(tx: Connection, site: str, case_ids: Sequence[str]) -> list[str]
         lab_reports.c.subject_code.in_({row.subject_code for row in going}) & lab_reports.c.id.in_(codes),
     )
     return list(tx.execute(select(lab_reports.c.id).where(theirs)).scalars())
+
+
+def _tubes_of(tx: Connection, case_ids: Sequence[str]) -> list[str]:
+    tubes = select(cases.c.specimen_barcode).where(cases.c.id.in_(case_ids), cases.c.specimen_barcode.is_not(None))
+    return [plain(tube) for tube in tx.execute(tubes).scalars()]
 
 
 def _never_taken_in(tx: Connection, put_aside: ColumnElement[bool]) -> list[str]:

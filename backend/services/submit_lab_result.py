@@ -66,6 +66,7 @@ def record_result(database: Database, tx: Connection, clock: Clock, result: LabR
     content |= {} if result.resulted_at is None else {"resulted_at": result.resulted_at}
     content |= {} if result.device is None else {"device": result.device}
     content |= {} if result.performer is Performer.UNKNOWN else {"performer": result.performer.value}
+    content |= {} if result.reason is None else {"reason": result.reason}
     said = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in content.items()}
     row = {
         **content,
@@ -87,7 +88,7 @@ def record_result(database: Database, tx: Connection, clock: Clock, result: LabR
     if not put_once(database, tx, lab_results, row, "result_id"):
         return False
     note_change(tx, clock, "lab-result", result.id, result.case_id)
-    write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said)
+    write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said, reason=result.reason)
     raise_alert(tx, clock, result.case_id, result.id, result.hb.g_per_l, by=by)
     derive_label(tx, clock, result.case_id, table, by=by)
     return True

@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import select
 
 from backend.db.engine import Database
-from backend.db.tables import cases, lab_report_sites, lab_results
+from backend.db.tables import cases, lab_report_sites, lab_results, lab_sent_back_sites
 from backend.services.receive_sealed import sealed_row
 from backend.services.records import case_row, not_found
 
 
 def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[str] | None) -> None:
-    """Raise ``NotFound`` unless what ``path`` names (a case, a result, a line, a submission) lies at one of ``sites``.
+    """Raise ``NotFound`` unless what ``path`` names (a case, a result, a submission, ...) lies at one of ``sites``.
 
     None: every site.
 
@@ -35,5 +35,11 @@ def check_within(database: Database, path: Mapping[str, Any], sites: frozenset[s
             here = there if sites is None else there.where(lab_report_sites.c.site.in_(sites))
             if connection.execute(here.limit(1)).first() is None:
                 raise not_found("report_id", path["report_id"], "line of a report")
+        elif "sent_back_id" in path:
+            there = select(lab_sent_back_sites.c.sent_back_id)
+            there = there.where(lab_sent_back_sites.c.sent_back_id == path["sent_back_id"])
+            here = there if sites is None else there.where(lab_sent_back_sites.c.site.in_(sites))
+            if connection.execute(here.limit(1)).first() is None:
+                raise not_found("sent_back_id", path["sent_back_id"], "line that was sent back")
         else:
             case_row(connection, path["case_id"], within=sites)

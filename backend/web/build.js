@@ -1,4 +1,5 @@
-/** Builds dist/: the app, then the service worker, which lists every file of it that a start without a network needs.
+/** Builds dist/: the phone's app; the laboratory's pages, which share its code and none of its files; and the service worker,
+ * which lists every file of the phone's that a start without a network needs.
  *
  * `node build.js FOLDER` builds elsewhere, with a handle for tests: `globalThis.phone`.
  */
@@ -15,6 +16,23 @@ const LISTED = /^(index\.html|manifest\.webmanifest|icon.*|assets\/(?!on-demand-
 const NAMED_BY_CONTENT = /^assets\//;
 
 await build({ logLevel: "warn", mode: elsewhere ? "probe" : "production", build: { outDir, emptyOutDir: true } });
+await build({
+  logLevel: "warn",
+  publicDir: false,
+  build: {
+    outDir,
+    emptyOutDir: false,
+    rollupOptions: {
+      input: "laboratory.html",
+      output: {
+        entryFileNames: "laboratory/[name]-[hash].js",
+        chunkFileNames: "laboratory/[name]-[hash].js",
+        // The barcode reader's own file is the phone's: the same bytes under the same name.
+        assetFileNames: ({ names }) => (names[0]?.endsWith(".wasm") ? "assets/on-demand-[name]-[hash][extname]" : "laboratory/[name]-[hash][extname]"),
+      },
+    },
+  },
+});
 await build({
   configFile: false,
   logLevel: "warn",

@@ -117,7 +117,9 @@ def _check(body: Any) -> None:
     try:
         _KINDS[body["resourceType"]].model_validate(body)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or body["resourceType"]
+        first = error.errors()[0]
+        named = first["loc"][:-1] if first["type"] == "extra_forbidden" else first["loc"]  # that last name is theirs
+        where = ".".join(str(part) for part in named) or body["resourceType"]
         raise ResourceUnreadable(
             "not a resource of FHIR R4", field=where if where.isascii() and len(where) < 80 else body["resourceType"],
             value="(not repeated)", remedy="Check it against the specification, or with a validator.",

@@ -23,7 +23,10 @@ def _day(value: Any) -> Any:
         return value
     if not isinstance(value, str) or len(value) != len("2026-11-01"):
         raise ValueError("a day is text, such as 2026-11-01")
-    return date.fromisoformat(value)
+    try:
+        return date.fromisoformat(value)
+    except ValueError:  # its words would repeat what was sent
+        raise ValueError("a day is text, such as 2026-11-01") from None
 
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
@@ -172,6 +175,7 @@ class ReportPath(Wire):
 
 class ReportQuery(PageQuery):
     state: Literal["waiting", "worklist"] | None = Field(default=None, description="Left out: both")
+    site: Site | None = Field(default=None, description="Left out: all of yours")
 
 
 class DecisionIn(Wire):

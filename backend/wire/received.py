@@ -185,6 +185,10 @@ class LabResultIn(Wire):
     performer: Performer = Performer.UNKNOWN
     resulted_at: Moment | None = Field(default=None, description="When the value was known")
     supersedes: Id | None = Field(default=None, description="The result of the same case that this one corrects")
+    reason: Plain | None = Field(
+        default=None, min_length=REASON_LENGTH[0], max_length=REASON_LENGTH[1],
+        description="Why it corrects the other; no names",
+    )  # fmt: skip
 
 
 class SubjectChanges(Wire):
@@ -287,6 +291,7 @@ def to_lab_result(result_id: str, body: LabResultIn, now: datetime) -> LabResult
         resulted_at=body.resulted_at,
         device=body.device,
         performer=body.performer,
+        reason=body.reason,
     )
 
 

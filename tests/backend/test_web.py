@@ -16,6 +16,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("built") / "dist"
     for name, data in {
         "index.html": b"<!doctype html><script type=module src=/assets/index-1a2b.js></script>",
+        "laboratory.html": b"<!doctype html><script type=module src=/laboratory/main-3c4d.js></script>",
+        "laboratory/main-3c4d.js": _SCRIPT,
         "sw.js": b"self.skipWaiting",
         "manifest.webmanifest": b"{}",
         "icon.png": b"\x89PNG",
@@ -43,6 +45,14 @@ def test_the_app_answers_where_a_person_and_an_enrolment_link_arrive(web, path):
     response = web(path)
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     assert b"index-1a2b.js" in response.data
+
+
+def test_the_laboratorys_pages_have_an_address_of_their_own_and_the_same_policy(web):
+    response = web("/laboratory")
+    assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
+    assert response.headers["Content-Security-Policy"] == web("/").headers["Content-Security-Policy"]
+    assert "immutable" in web("/laboratory/main-3c4d.js").headers["Cache-Control"]
+    assert web("/laboratory.html").status_code == 404
 
 
 def test_no_script_or_style_but_its_own_may_run_and_no_other_origin_is_asked(web):

@@ -5,7 +5,6 @@ import functools
 import http.server
 import io
 import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,20 +18,17 @@ from pallor.image.decode import Photo, decode
 from pallor.image.eye import look
 from pallor.image.quality import judge
 from tests.support.camera import FRAME, a_good_draw, camera_file, camera_flags, seen
+from tests.support.phone_app import run_node
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-WEB = Path(__file__).parents[2] / "backend" / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MAX_BYTES = 160_000
 DENIED = "a camera that nobody may use"
 NO_CAMERA = {None: [], DENIED: ["--use-fake-device-for-media-stream", "--deny-permission-prompts"]}
 PHONES = {"small": {"width": 360, "height": 640}, "large": {"width": 412, "height": 915}}
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-    pytest.mark.skipif(not (WEB / "node_modules").is_dir(), reason="needs `npm ci` in backend/web"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
 @pytest.mark.parametrize("phone", PHONES)
@@ -206,8 +202,9 @@ def good(tmp_path_factory) -> Path:
 def address(tmp_path_factory) -> Iterator[str]:
     """The capture room alone, built as the product is."""
     folder = tmp_path_factory.mktemp("page")
-    command = ["node_modules/.bin/vite", "build", "tests/capture", "-c", "vite.config.ts", "--logLevel", "error"]
-    subprocess.run([*command, "--outDir", folder, "--emptyOutDir"], cwd=WEB, check=True)
+    how = ("-c", "vite.config.ts", "--logLevel", "error", "--outDir", str(folder), "--emptyOutDir")
+    built = run_node("node_modules/vite/bin/vite.js", "build", "tests/capture", *how)
+    assert built.returncode == 0, built.stderr.decode()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -230,6 +230,32 @@ def _open_reports(api: Api, place: Place) -> Request:
     return "GET", "/lab-reports?limit=200", {}
 
 
+def _line_preview(_api: Api, place: Place) -> Request:
+    return "POST", "/lab-reports/preview", {"json": a_report_body(case_id=place.case_id)}
+
+
+def _sent_back(api: Api, place: Place) -> str:
+    """A line, of the site's own laboratory, that was refused; its id."""
+    _, token = staff_of(api, place.site)
+    mine = {"Authorization": f"Bearer {token}"}
+    said = a_report_body(case_id=place.case_id, hb={"value": "10.4"})
+    api.call("POST", "/lab-reports", None, json=said, headers=mine)
+    return str(api.call("GET", "/lab-sent-back", None, headers=mine).json["items"][0]["sent_back_id"])
+
+
+def _lines_sent_back(api: Api, place: Place) -> Request:
+    _sent_back(api, place)
+    return "GET", "/lab-sent-back?limit=200", {}
+
+
+def _looked_after(api: Api, place: Place) -> Request:
+    return "PUT", f"/lab-sent-back/{_sent_back(api, place)}/looked-after", {"json": {}}
+
+
+def _day(api: Api, _place: Place) -> Request:
+    return "GET", f"/lab-day?day={api.clock.now():%Y-%m-%d}", {}
+
+
 def _decision(api: Api, place: Place) -> Request:
     return "PUT", f"/lab-reports/{_kept(api, place)}/decision", {"json": {"dismiss": "of another clinic"}}
 
@@ -350,6 +376,11 @@ EXAMPLES: dict[str, Example] = {
     "sheets.post_sheet": _sheet,
     "lab.get_reports": _open_reports,
     "lab.put_decision": _decision,
+    "bench.get_specimens": _get("/lab-specimens?number={case_id}"),
+    "bench.post_line_preview": _line_preview,
+    "bench.get_day": _day,
+    "sent_back.get_sent_back": _lines_sent_back,
+    "sent_back.put_looked_after": _looked_after,
     "lab.post_labels": lambda _api, _place: ("POST", "/specimen-labels", {"json": {"count": 1}}),
     "admin.get_predictions": _get("/predictions"),
     "admin.get_labels": _get("/labels?limit=200"),

@@ -42,7 +42,11 @@ export async function choose(chosen: Language): Promise<void> {
 
 /** `{name}` in the words is replaced by what is given under that name. */
 export function t(key: Key, given: Readonly<Record<string, string | number>> = {}): string {
-  return words.value[key].replace(/\{([a-z_]+)\}/g, (whole, name: string) => String(given[name] ?? whole));
+  return filled(words.value[key], given);
+}
+
+export function filled(text: string, given: Readonly<Record<string, string | number>>): string {
+  return text.replace(/\{([a-z_]+)\}/g, (whole, name: string) => String(given[name] ?? whole));
 }
 
 /** For codes that the server makes: the words for it, or `otherwise` where none are known. */

@@ -12,7 +12,7 @@ interface SyncEvent extends ExtendableEvent {
 declare const self: ServiceWorkerGlobalScope & { readonly __WB_MANIFEST: PrecacheEntry[] };
 
 precacheAndRoute(self.__WB_MANIFEST);
-registerRoute(new NavigationRoute(createHandlerBoundToURL("/"), { denylist: [/^\/api\//, /^\/tuf\//] }));
+registerRoute(new NavigationRoute(createHandlerBoundToURL("/"), { denylist: [/^\/(api|tuf)\//, /^\/laboratory\b/] }));
 
 // The page of the very first visit, too, finds every part of the app here once the network is gone.
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
