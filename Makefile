@@ -7,6 +7,8 @@ JOBS  ?= 2
 # The first Python that is new enough; `make PYTHON=/path/to/python3.12 demo` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# Tests make and throw away thousands of databases: in memory, where 4 GB of it are free.
+SCRATCH = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo /dev/shm)
 EXTRAS := sync worker backend onebox trainer
 
 .DEFAULT_GOAL := help
@@ -25,7 +27,7 @@ up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--da
 
 test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
 	@$(BIN)/python -m deploy.web || true
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@PYTEST_DEBUG_TEMPROOT=$(SCRATCH) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 web: $(VENV)/.test  ## build the phone's app (backend/web/dist), which demo, up and test do by themselves
 	@$(BIN)/python -m deploy.web
