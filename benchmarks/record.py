@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 
 from backend.db.engine import Database
 from backend.db.migrate import migrate
-from backend.db.tables import cases, consents, lab_results, labels, photos, predictions, releases, sites
+from backend.db.tables import cases, cleared, consents, lab_results, labels, photos, predictions, releases, sites
 from backend.record.report import clearance_json, csv_lines, figures_json
 from backend.services.drift_alarms import moved_cases
 from backend.services.export_snapshot import export_snapshot
@@ -37,10 +38,13 @@ from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.release.bootstrap import bootstrap_folder
 from pallor.release.manifest import Manifest
+from pallor.release.policy import Clearance
 from pallor.store.folder import FolderStore
 
 _SEED, _SITES, _AT_ONCE = 20_261_128, 12, 2_000
 _BEGAN = datetime(2026, 1, 5, tzinfo=UTC)
+_CLEARED = datetime(2026, 7, 1, tzinfo=UTC)  # from then on, why each case's blood was taken has to be found out
+_NOTHING = "sha256:" + "0" * 64
 _TABLE, _BY = "who-2024", "trainer"
 _MIB_KIB, _MIB_BYTES = 1024, 1024 * 1024
 
@@ -61,7 +65,7 @@ def measure(folder: Path, n: int, plot: Path | None) -> dict[str, Any]:
     """The figures of each part, on a database of ``n`` cases that is made in ``folder``."""
     database = Database(f"sqlite:///{folder}/pallor.db")
     migrate(database)
-    set_world(database, "synthetic")
+    set_world(database, "real")
     release_id = lay_down(database, n)
     database.close()
     figures: dict[str, Any] = {"cases": n, "sites": _SITES}
@@ -124,11 +128,14 @@ def _database(folder: Path) -> Database:
 def lay_down(database: Database, n: int) -> str:
     """A release and ``n`` confirmed cases that it has scored; the release's id."""
     manifest = Manifest.from_json(json.loads((bootstrap_folder() / "manifest.json").read_text(encoding="utf-8")))
+    manifest = replace(manifest, world="real", threshold=0.5, refer_low=0.49, refer_high=0.51)
     row = {"release_id": manifest.release_id, "digest": manifest.digest(), "manifest": manifest.to_json()}
     with database.write() as tx:
         tx.execute(releases.insert().values(**row, registered_at=_BEGAN - timedelta(days=1)))
         places = [{"code": f"site-{at}", "practice": False, "made_at": _BEGAN, "made_by": _BY} for at in range(_SITES)]
         tx.execute(sites.insert(), places)
+        said = {"release_id": manifest.release_id, "since": _CLEARED, "clearance": _clearance(manifest).to_json()}
+        tx.execute(cleared.insert().values(**said))
     rng = np.random.default_rng(_SEED)
     with progress() as bars:
         for first in bars.track(range(0, n, _AT_ONCE), description="cases"):
@@ -137,6 +144,10 @@ def lay_down(database: Database, n: int) -> str:
                 for table in (cases, consents, photos, predictions, lab_results, labels):
                     tx.execute(table.insert(), [row[table.name] for row in rows])
     return manifest.release_id
+
+
+def _clearance(manifest: Manifest) -> Clearance:
+    return Clearance(manifest.release_id, manifest.digest(), manifest.intended_use, 20, "to be timed", _NOTHING)
 
 
 def _case(rng: np.random.Generator, at: int, n: int, release_id: str) -> dict[str, dict[str, Any]]:
@@ -157,7 +168,7 @@ def _case(rng: np.random.Generator, at: int, n: int, release_id: str) -> dict[st
               "cam": rng.normal(size=(7, 7)).tolist(), "embedding": embedding.tolist()}  # fmt: skip
     severity = ("severe" if hb < 70 else "moderate" if hb < 100 else "mild") if anaemic else "none"
     record = {
-        "id": label_id, "case_id": case_id, "world": "synthetic", "site": site, "practice": False, "photos": [stored],
+        "id": label_id, "case_id": case_id, "world": "real", "site": site, "practice": False, "photos": [stored],
         "lab_result_id": result_id, "taken_at": utc_text(moment), "specimen": "venous", "withheld": [],
         "subject": subject, "hb": {"value": str(hb), "unit": "g/L", "g_per_l": str(hb)}, "table": _TABLE,
         "group": "24-59 months", "severity": severity, "anaemic": anaemic, "adjusted_g_per_l": str(hb),

@@ -71,7 +71,7 @@ def advise(
         return Advice(AdviceCode.REFER, words, ("consent-withdrawn",))
     if prediction is None:
         return _without_score(refused_photos, waiting_photos)
-    doubts = ("release-taken-back",) if taken_back else doubts_of(case, prediction, manifest, clearance)
+    doubts = ("release-taken-back",) if taken_back else _doubts(case, prediction, manifest, clearance)
     if doubts or manifest is None or clearance is None:
         return Advice(AdviceCode.REFER, "Refer for a blood test.", doubts)
     if prediction.probability >= manifest.threshold:
@@ -117,15 +117,21 @@ def _without_score(refused_photos: int, waiting_photos: int) -> Advice:
     return Advice(AdviceCode.WAIT, "Not scored yet. If you cannot wait, refer for a blood test.", ("not-scored",))
 
 
-def doubts_of(
+def _doubts(
     case: Case, prediction: Prediction, manifest: Manifest | None, clearance: Clearance | None
 ) -> tuple[str, ...]:
-    """Every reason why the score decides nothing here; empty when it may."""
     if manifest is None:
         return ("release-unknown",)
+    return doubts_of(case, prediction.release_id, prediction.probability, manifest, clearance)
+
+
+def doubts_of(
+    case: Case, release_id: str, probability: float, manifest: Manifest, clearance: Clearance | None
+) -> tuple[str, ...]:
+    """Every reason why the score of a release decides nothing here; empty when it may."""
     uses = [manifest.intended_use, *([clearance.scope] if clearance else [])]
     found = []
-    if clearance is None or clearance.release_id != prediction.release_id:
+    if clearance is None or clearance.release_id != release_id:
         found.append("not-cleared")
     if manifest.world == "synthetic":
         found.append("synthetic-release")
@@ -135,6 +141,6 @@ def doubts_of(
         found.append("pregnancy-outside-intended-use")
     if case.sore_eye:
         found.append("red-or-sore-eye")
-    if manifest.refer_low <= prediction.probability <= manifest.refer_high:
+    if manifest.refer_low <= probability <= manifest.refer_high:
         found.append("score-undecided")
     return tuple(found)

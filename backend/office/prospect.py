@@ -5,6 +5,9 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
 
 from backend.office.parts import AddCommand, open_database, print_table
 from backend.record.clearance_rule import conditions_of
@@ -36,7 +39,8 @@ def _record(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     if options.svg:
         options.svg.write_text(draw_prospect(found), encoding="utf-8")
     if options.json:
-        print(json.dumps(figures_json(found.counted) | {"clearance": clearance_json(found.counted)}))
+        said = {"clearance": clearance_json(found.counted), "drift": [_told(row) for row in found.drift]}
+        print(json.dumps(figures_json(found.counted) | said))
     else:
         _print(found)
     return 0
@@ -50,11 +54,17 @@ def _print(found: Prospect) -> None:
     shares = [(name.replace("_", " "), *_row(one)) for name, one in vars(figures).items() if isinstance(one, Share)]
     print_table(("figure", "of", "value", "interval"), shares)
     for row in found.drift:
-        place = Place(Where(row.place_kind), row.place)
-        print(f"moved, {state_of(row)}: {row.what}, {place}, since {utc_text(row.since)}: {row.said}")
+        told = _told(row)
+        print(f"moved, {told['state']}: {told['what']}, {told['where']}, since {told['since']}: {told['said']}")
     print()
     rows = [("yes" if one.holds else "NO", one.name, one.said, one.missing) for one in conditions_of(found.counted)]
     print_table(("holds", "condition of clearance", "found", "missing"), rows)
+
+
+def _told(alarm: Row[Any]) -> dict[str, str]:
+    place = str(Place(Where(alarm.place_kind), alarm.place))
+    since = utc_text(alarm.since)
+    return {"what": alarm.what, "where": place, "since": since, "said": alarm.said, "state": state_of(alarm).value}
 
 
 def _row(one: Share) -> tuple[object, ...]:

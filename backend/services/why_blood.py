@@ -13,10 +13,11 @@ from sqlalchemy import Connection, Row, Select, select
 from backend.db.tables import cases, cleared, photos, predictions, releases
 from backend.services.records import case_of
 from pallor.advice import doubts_of
-from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 from pallor.release.policy import Clearance
 from pallor.verification import WhyBlood, why_blood
+
+_ROWS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,8 @@ def why_blood_of(tx: Connection, case_ids: Sequence[str] | None = None) -> dict[
 
 
 def _referred(row: Row[Any], span: _Span) -> bool:
-    answer = Prediction.from_json(row.answer)
-    doubts = doubts_of(case_of(row), answer, span.manifest, span.clearance)
-    return bool(doubts) or answer.probability >= span.manifest.threshold
+    doubts = doubts_of(case_of(row), row.release_id, row.probability, span.manifest, span.clearance)
+    return bool(doubts) or bool(row.probability >= span.manifest.threshold)
 
 
 def _spans(tx: Connection) -> dict[str, list[_Span]]:
@@ -71,10 +71,11 @@ def _spans(tx: Connection) -> dict[str, list[_Span]]:
 def _shown(since: datetime, case_ids: Sequence[str] | None) -> Select[Any]:
     """Of several photos of a case the one that looks most like anaemia comes last, as in what is said of it."""
     query: Select[Any] = (
-        select(cases, photos.c.captured_at, predictions.c.release_id, predictions.c.answer)
+        select(cases.c.id, cases.c.facts, photos.c.captured_at, predictions.c.release_id, predictions.c.probability)
         .join(photos, photos.c.case_id == cases.c.id)
         .join(predictions, predictions.c.photo_id == photos.c.id)
         .where(predictions.c.shown, photos.c.captured_at >= since)
         .order_by(predictions.c.probability)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
     )
     return query if case_ids is None else query.where(cases.c.id.in_(case_ids))

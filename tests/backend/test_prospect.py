@@ -2,11 +2,13 @@
 
 import csv
 import io
+import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
+from backend.__main__ import main
 from backend.db.tables import photos, snapshot_cases, snapshots
 from pallor.ids import new_id
 from pallor.image.spec import PreprocessSpec
@@ -95,6 +97,19 @@ def test_the_record_tells_phones_apart_by_their_model_and_what_has_moved(api):
     assert [(alarm["id"], alarm["state"]) for alarm in record["drift"]] == [(alarm_id, "open")]
     rows = csv.DictReader(io.StringIO(api.call("GET", "/releases/toy-1/record.csv", "admin").text))
     assert [row["drift"] for row in rows] == ["", "score", "score", "score", "score"]
+
+
+@on_sqlite
+def test_the_command_says_what_has_moved_and_draws_it(api, monkeypatch, capsys, tmp_path):
+    found(api, "B-1")
+    an_alarm(api, since=NOON)
+    monkeypatch.setenv("PALLOR_DATABASE_URL", api.parts.database.engine.url.render_as_string())
+    assert main(["record", "toy-1", "--svg", str(tmp_path / "record.svg")]) == 0
+    told = capsys.readouterr().out
+    assert "moved, open: score, site kumasi-1, since 2026-11-01T12:00:00.000Z: the mean score went" in told
+    assert "the mean score went from 0.30 to 0.50</title>" in (tmp_path / "record.svg").read_text()
+    assert main(["record", "toy-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["drift"][0]["state"] == "open"
 
 
 @on_sqlite
