@@ -17,7 +17,7 @@ from backend.services.records import ContentDiffers, IdTaken, case_row, not_foun
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
-from backend.services.take_in_photo import Declaration, Intake, Seen, claim, look_at, store, take_in
+from backend.services.take_in_photo import Declaration, Intake, claim, look_at, store, take_in
 from pallor.clock import Clock
 from pallor.photo import PhotoRole
 from pallor.store.port import StoreUnavailable, image_key
