@@ -26,7 +26,7 @@ from backend.api.health import health_api
 from backend.api.hl7 import hl7_api
 from backend.api.lab import lab_api
 from backend.api.office import enrolment_api, office_api
-from backend.api.parts import Parts
+from backend.api.parts import Parts, still_allowed
 from backend.api.prospect import prospect_api
 from backend.api.put_aside import put_aside_api
 from backend.api.repository import serve_repository
@@ -49,7 +49,6 @@ _PUBLIC = ("openapi", "swagger", "page", "enrol", "web")  # the API document, th
 _MAX_JSON_BYTES = 64 * 1024
 _MAX_LARGE_JSON_BYTES = 16 * 1024 * 1024  # the groups of two hundred thousand photos
 _CHANGING = ("PUT", "POST", "PATCH", "DELETE")
-_LONG_SECONDS = 0.5  # of a body that trickles in; its sender may have been put out meanwhile
 _WITH_BODY = ("PUT", "POST", "PATCH")
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 10
@@ -157,8 +156,8 @@ def _guard(app: Flask, parts: Parts, rules: dict[str, Rule]) -> None:
         if request.method in _WITH_BODY and rule.takes:
             began = time.perf_counter()
             _check_json(_MAX_LARGE_JSON_BYTES if rule.large else _MAX_JSON_BYTES, rule.takes)
-            if rule.roles and time.perf_counter() - began > _LONG_SECONDS:
-                g.ask_again()
+            if rule.roles:
+                still_allowed(began)
 
     @app.after_request
     def _finish(response: Response) -> Response:

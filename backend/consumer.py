@@ -29,9 +29,9 @@ _RETRY_SECONDS = 5
 
 
 def register(
-    app: Celery, database: Database, clock: Clock, label_table: str, ask_challenger: Callable[[str], object]
+    app: Celery, database: Database, clock: Clock, label_table: str, ask_challenger: Callable[[Sequence[str]], object]
 ) -> None:
-    """Put the backend's tasks on a Celery app; ``ask_challenger`` gets each photo that was answered."""
+    """Put the backend's tasks on a Celery app; ``ask_challenger`` gets the photos that were answered."""
     again = {"autoretry_for": (Unavailable,), "default_retry_delay": _RETRY_SECONDS, "max_retries": None}
     answers = Answers(database, clock, label_table, ask_challenger)
 
@@ -54,7 +54,7 @@ class Answers:
     """Takes answers as they come, and records those that are there; all in the consumer's own thread."""
 
     def __init__(
-        self, database: Database, clock: Clock, label_table: str, ask_challenger: Callable[[str], object]
+        self, database: Database, clock: Clock, label_table: str, ask_challenger: Callable[[Sequence[str]], object]
     ) -> None:
         self._database, self._clock, self._label_table = database, clock, label_table
         self._ask_challenger = ask_challenger
@@ -91,9 +91,9 @@ class Answers:
             self._timer.call_after(_RETRY_SECONDS, self._record)
             return
         self._came.clear()
-        for answer in changed:
-            if answer.prediction is not None and not answer.shadow:
-                self._ask_challenger(answer.photo_id)
+        answered = [answer.photo_id for answer in changed if answer.prediction is not None and not answer.shadow]
+        if answered:
+            self._ask_challenger(answered)
         acknowledge([message for _, message in came])
 
     def _recorded(self, answers: Sequence[RecordPrediction]) -> list[RecordPrediction]:

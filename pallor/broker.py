@@ -4,16 +4,21 @@ The only Celery in the kernel (docs/adr/0001): backend and worker must survive t
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, signals
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.connection import Connection
+from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.messaging import Producer
 from kombu.transport import redis, virtual
 
 from pallor.messages import queue_settings
+
+BROKER_ERRORS = (OperationalError, BatchPublishError, OSError)  # what sending raises while the broker is away
 
 
 def celery_app(name: str, broker_url: str, visibility_seconds: int) -> Celery:
@@ -43,6 +48,16 @@ def serve_solo(app: Celery, queue: str, name: str) -> int:
     return int(controller.exitcode or 0)
 
 
+@contextmanager
+def in_one_trip(app: Celery) -> Iterator[Producer]:
+    """Send what is sent by this producer all at once at the block's end: a trip to Redis for each takes longer.
+
+    Raises ``BROKER_ERRORS``; the broker may then have some of it, and whatever is sent again arrives twice.
+    """
+    with app.amqp.producer_pool.acquire(block=True) as producer, producer.batch():
+        yield producer
+
+
 def acknowledge(messages: Sequence[Any]) -> None:
     """Acknowledge messages of one channel in one round trip; kombu takes one for each.
 
@@ -61,8 +76,29 @@ def acknowledge(messages: Sequence[Any]) -> None:
             message.ack()
 
 
+class _OneClient(redis.Channel):
+    """Keeps its client of Redis: kombu makes one anew for each command, which takes longer than most commands."""
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._kept
+
+
+class _Redis(redis.Transport):
+    Channel = _OneClient
+
+
 class _SteadyConnection(Connection):
     """Looks for a broker that is away every two seconds; kombu's own pauses grow to 30 s, and a patient would wait."""
+
+    def get_transport_cls(self) -> Any:
+        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        return _Redis if found is redis.Transport else found
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         return super().ensure_connection(*args, **{"interval_start": 2, "interval_step": 0, **options})  # type: ignore[no-untyped-call]

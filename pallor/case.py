@@ -1,7 +1,7 @@
 """One visit: what was seen and asked, and the steps a case goes through."""
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -68,8 +68,8 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         said = {"visited_at": utc_text(self.visited_at), "consent": self.consent.to_json()}
-        subject = _without(asdict(self.subject), "pregnancy_weeks", "smoking", "altitude_source")
-        facts = {**asdict(self), **said, "subject": subject, "danger_signs": list(self.danger_signs)}
+        subject = _without(vars(self.subject), "pregnancy_weeks", "smoking", "altitude_source")
+        facts = {**vars(self), **said, "subject": subject, "danger_signs": list(self.danger_signs)}
         return _without(facts, "specimen_barcode")
 
     @classmethod

@@ -22,7 +22,6 @@ from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
 
 log = logging.getLogger(__name__)
 
-MOST_IN_HAND = 64  # that Celery takes at once: two batches of the largest size
 _DEADLY = 2  # processes that died with a photo in hand, the second with no other
 
 

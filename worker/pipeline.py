@@ -9,7 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +76,7 @@ class Pipeline:
     """One release's engine, fed by threads.
 
     Args:
-        send: hands an answer to the broker; raises ``BrokerAway``.
+        send: hands answers to the broker, all at once; raises ``BrokerAway``.
         began: is told each photo that is decoded from now on: until it is in a batch that ``left`` gets, whatever
             happens to this process may be its fault.
         left: gets every batch when the engine is done with it.
@@ -89,7 +88,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[[RecordPrediction], None],
+        self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[..., None],
         began: Callable[[str], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
         forgot: Callable[[PallorError], None], shadow: bool = False, decoders: int = 2, most: int = 32,
         retry_seconds: float = 1.0,
@@ -101,13 +100,14 @@ class Pipeline:
         self._retiring = False
         self._ready: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
-        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
-        for name, work in (("infer", self._infer), ("send", self._hand_over)):
-            threading.Thread(target=work, name=name, daemon=True).start()
+        self._came: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        work = {"infer": self._infer, "send": self._hand_over} | {f"decode-{i}": self._decode for i in range(decoders)}
+        for name, does in work.items():
+            threading.Thread(target=does, name=name, daemon=True).start()
 
     def put(self, waiting: Waiting) -> None:
         """Take a photo; it comes back in a batch, whatever happens to it."""
-        self._decoders.submit(self._lay_out, waiting)
+        self._came.put(waiting)
 
     def refuse(self, waiting: Waiting, error: PallorError) -> None:
         """Answer a photo by a code, without a look at it."""
@@ -129,6 +129,10 @@ class Pipeline:
         except PallorError:
             self._sound = False
             raise
+
+    def _decode(self) -> None:
+        while True:
+            self._lay_out(self._came.get())
 
     def _lay_out(self, waiting: Waiting) -> None:
         try:
@@ -222,18 +226,20 @@ class Pipeline:
             batch = self._said.get()
             if not self._sound:  # what it said last is not to be trusted either
                 batch = Batch([Done(done.waiting, fault=done.fault, back=True) for done in batch.done])
+            said = [done.said for done in batch.done if done.said is not None]
+            if said:
+                self._send_at_last(said)
             for done in batch.done:
                 if done.said is not None:
-                    self._send_at_last(done.said)
                     log.info("answered", extra=_whose(done.waiting) | _told(done.said))
             self._ended(batch)
 
-    def _send_at_last(self, said: RecordPrediction) -> None:
+    def _send_at_last(self, said: Sequence[RecordPrediction]) -> None:
         while True:
             try:
-                return self._send(said)
+                return self._send(*said)
             except BrokerAway as error:
-                log.warning("the answer could not be sent; it is tried again", extra={"fault": error})
+                log.warning("answers could not be sent; they are tried again", extra={"fault": error})
                 time.sleep(_SEND_AGAIN_SECONDS)
 
 

@@ -13,6 +13,8 @@ from pallor.prediction import Engine
 from worker.line import Admitted, Began, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Word, from_line, to_line
 from worker.roster import Seat, State
 
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of numpy's own: there is a process a core
+
 
 @dataclass(eq=False)
 class Process:
@@ -39,7 +41,8 @@ class Process:
         command = [sys.executable, "-m", "worker", "child", release_id, "--slot", slot]
         if without_gpu is not None:
             command += ["--without-gpu", without_gpu]
-        popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, bufsize=0)
+        whole = {**_ONE_THREAD, **environ}
+        popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=whole, bufsize=0)
         process = cls(Seat(key, release_id, State.LOADING), slot, popen)
         os.set_blocking(process.ear, False)
         return process

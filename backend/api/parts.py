@@ -1,5 +1,6 @@
 """What every route is given, and how its answers are documented."""
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -23,6 +24,7 @@ from pallor.store.port import ObjectStore
 
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 TOKEN_OR_SESSION: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
+_LONG_SECONDS = 0.5  # of a body that trickles in
 _ALWAYS = (401, 403, 413, 422, 503)
 
 
@@ -69,9 +71,13 @@ def about(case_id: str) -> None:
     g.case_id = case_id
 
 
-def still_allowed() -> None:
-    """Ask again whether the caller may, after something that took its time: they may have been put out meanwhile."""
-    g.ask_again()
+def still_allowed(since: float) -> None:
+    """Ask again whether the caller may, when what began then took its time: they may have been put out meanwhile.
+
+    ``since``: of ``time.perf_counter``.
+    """
+    if time.perf_counter() - since > _LONG_SECONDS:
+        g.ask_again()
 
 
 def read_body(max_bytes: int) -> bytes:

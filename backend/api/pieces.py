@@ -1,5 +1,6 @@
 """A body that is a piece of something larger: read as far as it came, over a network that cuts."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,8 +42,9 @@ def read_piece(header: received.PieceHeaders, most: int, too_large: Callable[[st
             "a chunked body does not say how long the whole is", field="Upload-Length", value=None,
             remedy="Send Upload-Length, the size of the whole in bytes.",
         )  # fmt: skip
+    began = time.perf_counter()
     data, whole = body(most, too_large)
-    still_allowed()
+    still_allowed(began)
     if whole and header.content_digest is not None:
         _check(header.content_digest, data)
     return Piece(header.upload_offset, data, _whole_size(header, request.content_length), whole)

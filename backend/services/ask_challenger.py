@@ -1,5 +1,7 @@
 """A release on trial is asked about each photo that was answered; what it says is recorded and never shown."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 
 from backend.db.engine import Database
@@ -10,14 +12,16 @@ from backend.services.take_in_photo import message_for
 from pallor.clock import Clock
 
 
-def ask_challenger(database: Database, clock: Clock, send: Send, fresh_seconds: float, photo_id: str) -> bool:
-    """Send a photo to the workers that serve a challenger, if there are any; True when the broker took it.
+def ask_challenger(
+    database: Database, clock: Clock, send: Send, fresh_seconds: float, photo_ids: Sequence[str]
+) -> int:  # fmt: skip
+    """Send photos to the workers that serve a challenger, if there are any; how many of them the broker took.
 
     It is asked once and not again: a trial can do without a photo, and no patient waits for it.
     """
     with database.read() as connection:
         if not challenger_serves(connection, clock, fresh_seconds):
-            return False
-        query = select(photos.c.case_id, photos.c.stored_sha256).where(photos.c.id == photo_id)
-        photo = connection.execute(query).first()
-    return photo is not None and send(message_for(photo.case_id, photo_id, photo.stored_sha256))
+            return 0
+        query = select(photos.c.id, photos.c.case_id, photos.c.stored_sha256).where(photos.c.id.in_(photo_ids))
+        found = connection.execute(query).all()
+    return sum(send(message_for(photo.case_id, photo.id, photo.stored_sha256)) for photo in found)

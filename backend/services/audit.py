@@ -26,6 +26,10 @@ ERASED_VALUES = "erased_values_of"  # ... under this name: the numbers of their 
 # What the hand of somebody who is not this program leaves where SQLite takes anything: no moment, no JSON, no text.
 _UNREADABLE = (ValueError, TypeError, LookupError, RecursionError, DBAPIError)
 
+# Built once: whatever changes anything runs these.
+_HEAD, _MOVE_HEAD = select(audit_head), update(audit_head)
+_APPEND, _APPEND_VALUES = audit.insert(), audit_values.insert()
+
 _BEGINNING = digest_of("the beginning of the audit trail")
 _NOTE_CHANGED = "the note of which row is the newest was changed by hand"
 
@@ -53,7 +57,7 @@ def write_audit(
         action: what was done to what, such as ``case.amend``.
         old, new: JSON values before and after.
     """
-    head = tx.execute(select(audit_head)).first()
+    head = tx.execute(_HEAD).first()
     salt = secrets.token_hex(32)
     content = {"old": old, "new": new, "reason": reason}
     row = {
@@ -67,10 +71,10 @@ def write_audit(
         "previous": head.digest if head else _BEGINNING,
     }
     digest = _digest(row)
-    tx.execute(audit.insert(), row | {"digest": digest})
-    tx.execute(audit_values.insert(), {"seq": row["seq"], "salt": salt, "content": content})
+    tx.execute(_APPEND, row | {"digest": digest})
+    tx.execute(_APPEND_VALUES, {"seq": row["seq"], "salt": salt, "content": content})
     tip = {"seq": row["seq"], "digest": digest}
-    tx.execute(update(audit_head), tip) if head else tx.execute(audit_head.insert(), {"id": 1, **tip})
+    tx.execute(_MOVE_HEAD, tip) if head else tx.execute(audit_head.insert(), {"id": 1, **tip})
 
 
 def verify_audit(database: Database, noted: tuple[int, str] | None = None) -> tuple[int, str]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from backend.db.tables import deployment, labels, photos, sites
 from backend.services.audit import write_audit
@@ -103,7 +103,7 @@ def _label_json(case: Case, hb: Hb, label: Label) -> dict[str, Any]:
 
 
 def _retract(tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
-    there = tx.execute(select(labels).where(labels.c.case_id == case_id, is_newest())).first()
+    there = tx.execute(_NEWEST, {"case_id": case_id}).first()
     if there is None or there.record.get("retracted"):
         return
     content = {name: value for name, value in there.record.items() if name not in ("id", "supersedes", "derived_at")}
@@ -119,7 +119,7 @@ def _retract(tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
 
 def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, Any], *, eligible: bool, by: str) -> None:
     digest = digest_of(content)
-    there = tx.execute(select(labels).where(labels.c.case_id == case_id, is_newest())).first()
+    there = tx.execute(_NEWEST, {"case_id": case_id}).first()
     if there is not None and there.content_digest == digest:
         return
     label_id, now = new_id(), clock.now()
@@ -138,3 +138,6 @@ def _supersede(tx: Connection, clock: Clock, case_id: str, content: dict[str, An
     note_change(tx, clock, "label", label_id, case_id)
     old = there.record if there else None
     write_audit(tx, clock, by, "label.derive", label_id, case_id=case_id, old=old, new=record)
+
+
+_NEWEST = select(labels).where(labels.c.case_id == bindparam("case_id"), is_newest())  # built once: every photo asks it

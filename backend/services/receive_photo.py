@@ -1,12 +1,13 @@
 """A photo arrives, in one piece or in many, over a network that cuts: every byte that came is kept.
 
-Bytes wait in the database until the last one is there; then the photo is taken in, and only then called received.
+Bytes wait in the database until the last one is there; then the photo is taken in, and only then called received. A
+photo that comes whole is looked at first, and waits there only while the store is away.
 """
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, select
 
 from backend.db.engine import Database
 from backend.db.tables import photos
@@ -16,14 +17,16 @@ from backend.services.records import ContentDiffers, IdTaken, case_row, not_foun
 from backend.services.same_photo import same_photo_cases
 from backend.services.standing_consents import check_care
 from backend.services.take_away import ask_to_take_away
-from backend.services.take_in_photo import Declaration, Intake, take_in
+from backend.services.take_in_photo import Declaration, Intake, claim, look_at, store, take_in
 from pallor.clock import Clock
 from pallor.photo import PhotoRole
-from pallor.store.port import image_key
+from pallor.store.port import StoreUnavailable, image_key
 
 
 def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, *, by: str, whole: bool = True) -> bool:
-    """Keep one piece; when it was the last, take the photo in. True when the photo is complete for the first time.
+    """Take in a photo that comes whole; of another keep this piece, and take it in when that was the last.
+
+    True when the photo is complete for the first time.
 
     Args:
         offset: where in the photo ``data`` begins.
@@ -34,6 +37,8 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
         ``Photo...`` reason of ``pallor.image.decode`` when the bytes are no photo we can use; ``StoreUnavailable``, and
         then sending an empty piece at the end tries again.
     """
+    if whole and offset == 0 and len(data) == photo.bytes and _is_new(intake.database, photo):
+        return _take_in_at_once(intake, photo, data, by=by)
     with intake.database.write() as tx:
         row = declare(intake, tx, photo, offset + len(data), by=by)
         if row.state != "uploading":
@@ -50,11 +55,44 @@ def photo_state(database: Database, case_id: str, photo_id: str) -> tuple[Row[An
         NotFound: no such photo of this case.
     """
     with database.read() as connection:
-        row = connection.execute(select(photos).where(photos.c.id == photo_id, photos.c.case_id == case_id)).first()
-        if row is None:
+        row = connection.execute(_PHOTO, {"photo_id": photo_id}).first()
+        if row is None or row.case_id != case_id:
             raise not_found("photo_id", photo_id, "photo")
         held = PHOTO_PIECES.held(connection, photo_id) if row.state == "uploading" else row.bytes
         return row, held, same_photo_cases(connection, [photo_id])[photo_id]
+
+
+def _is_new(database: Database, photo: Declaration) -> bool:
+    """Whether nothing is known of the photo yet; raises as ``declare`` does."""
+    with database.read() as connection:
+        if connection.execute(_PHOTO, {"photo_id": photo.photo_id}).first() is not None:
+            return False
+        case_row(connection, photo.case_id)
+        check_care(connection, photo.case_id)
+    return True
+
+
+def _take_in_at_once(intake: Intake, photo: Declaration, data: bytes, *, by: str) -> bool:
+    """Look at a photo before anything of it is on record: one that is refused leaves nothing."""
+    seen = look_at(intake, photo, data)
+    with intake.database.write() as tx:
+        row = declare(intake, tx, photo, len(data), by=by)
+        claim_id = claim(intake, tx, photo.photo_id, seen) if row.state == "uploading" else None
+    if claim_id is None:
+        return False
+    try:
+        return store(intake, photo, seen, claim_id, by=by)
+    except StoreUnavailable:
+        _keep(intake.database, photo, data)
+        raise
+
+
+def _keep(database: Database, photo: Declaration, data: bytes) -> None:
+    """Let a photo that cannot be stored now wait in the database, unless it was erased or taken in meanwhile."""
+    with database.write() as tx:
+        row = tx.execute(_PHOTO, {"photo_id": photo.photo_id}).first()
+        if row is not None and row.state == "uploading":
+            PHOTO_PIECES.add(tx, photo.photo_id, row.bytes, 0, data)
 
 
 def discard_stale_uploads(database: Database, clock: Clock, older_than: datetime) -> int:
@@ -104,7 +142,7 @@ def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by:
     }
     stamp = {"id": photo.photo_id, "state": "uploading", "declared_at": intake.clock.now(), "declared_by": by}
     intake.database.insert_once(tx, photos, declared | stamp)
-    row = tx.execute(select(photos).where(photos.c.id == photo.photo_id)).one()
+    row = tx.execute(_PHOTO, {"photo_id": photo.photo_id}).one()
     if row.case_id != photo.case_id:
         raise IdTaken("photo_id", photo.photo_id)
     if photo.bytes is None:
@@ -115,3 +153,6 @@ def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by:
     if row.state == "uploading":  # what had arrived before is known by its phone to be here
         check_care(tx, photo.case_id)
     return row
+
+
+_PHOTO = select(photos).where(photos.c.id == bindparam("photo_id"))  # built once: every photo asks it

@@ -18,6 +18,9 @@ from pallor.messages import RecordPrediction
 log = logging.getLogger(__name__)
 
 _ACTOR = "worker"
+# Built once: every answer asks these.
+_PHOTO = select(photos.c.state, photos.c.case_id).where(photos.c.id == bindparam("photo"))
+_SHOWN = select(predictions.c.release_id).where(predictions.c.photo_id == bindparam("photo"), predictions.c.shown)
 _THIS = update(photos).where(photos.c.id == bindparam("photo"))
 
 
@@ -40,7 +43,8 @@ def record_predictions(
 
 
 def _record(database: Database, tx: Connection, clock: Clock, message: RecordPrediction, table: str) -> bool:
-    photo = tx.execute(select(photos).where(photos.c.id == message.photo_id)).first()
+    this = {"photo": message.photo_id}
+    photo = tx.execute(_PHOTO, this).first()
     if photo is None or photo.state == "uploading":
         about = {"photo_id": message.photo_id, "case_id": photo.case_id if photo else None}
         log.warning("an answer for a photo that is not here", extra=about)
@@ -51,7 +55,6 @@ def _record(database: Database, tx: Connection, clock: Clock, message: RecordPre
         about = {"photo_id": message.photo_id, "case_id": photo.case_id}
         log.info("an answer that nobody may use any more is let go", extra=about)
         return False
-    this = {"photo": message.photo_id}
     if message.prediction is None:
         if photo.state != "waiting" or message.shadow:  # a release on trial sends nobody back to the camera
             return False
@@ -61,8 +64,7 @@ def _record(database: Database, tx: Connection, clock: Clock, message: RecordPre
         write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
         derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
         return True
-    own = predictions.c.photo_id == message.photo_id
-    shown = not message.shadow and tx.execute(select(own).where(own, predictions.c.shown)).first() is None
+    shown = not message.shadow and tx.execute(_SHOWN, this).first() is None
     row = {
         "photo_id": message.photo_id,
         "release_id": message.release_id,
@@ -76,7 +78,8 @@ def _record(database: Database, tx: Connection, clock: Clock, message: RecordPre
         if not shown:
             return False
         # As a challenger it has answered this photo before it became the one that is shown.
-        tx.execute(update(predictions).where(own, predictions.c.release_id == message.release_id).values(row))
+        own = (predictions.c.photo_id == message.photo_id) & (predictions.c.release_id == message.release_id)
+        tx.execute(update(predictions).where(own).values(row))
     if shown:
         tx.execute(_THIS, this | {"state": "scored", "refusal": None})
         note_change(tx, clock, "prediction", message.photo_id, photo.case_id)

@@ -73,7 +73,7 @@ def case_row(tx: Connection, case_id: str, *, within: frozenset[str] | None = No
 
 def check_not_erased(tx: Connection, case_id: str, within: frozenset[str] | None = None) -> bool:
     """Raise ``CaseErased`` for a case that left a tombstone at one of these sites; True when it left one elsewhere."""
-    site = tx.execute(select(tombstones.c.site).where(tombstones.c.case_id == case_id)).scalar()
+    site = tx.execute(_TOMBSTONE, {"case_id": case_id}).scalar()
     if site is not None and (within is None or site in within):
         raise CaseErased(
             "this case was erased", field="case_id", value=case_id,
@@ -127,6 +127,7 @@ def put_once(
 
 # Built once: for what every request asks, building a query takes longer than asking it.
 _CASE = select(cases).where(cases.c.id == bindparam("case_id"))
+_TOMBSTONE = select(tombstones.c.site).where(tombstones.c.case_id == bindparam("case_id"))
 _STANDING = (
     select(lab_results)
     .where(lab_results.c.case_id.in_(bindparam("case_ids", expanding=True)), stands(lab_results.c.id))

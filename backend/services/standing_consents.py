@@ -36,8 +36,7 @@ def standing_consents(connection: Connection, case_ids: Sequence[str]) -> dict[s
 
 def first_withdrawn(connection: Connection, site: str, subject_code: str) -> datetime | None:
     """From when the first withdrawal of a person's counts, whatever of; None when nothing was withdrawn."""
-    theirs = (consents.c.site == site) & (consents.c.subject_code == subject_code)
-    return connection.execute(select(func.min(consents.c.counts_from)).where(theirs, ~consents.c.given)).scalar()
+    return connection.execute(_FIRST_WITHDRAWN, {"site": site, "subject_code": subject_code}).scalar()
 
 
 def check_care(connection: Connection, case_id: str) -> None:
@@ -85,7 +84,11 @@ def _standing(purpose: Purpose, rows: list[Row[Any]]) -> Standing:
     )
 
 
-_SAID = (  # built once: every photo and every answer asks it
+# Built once: every case, every photo and every answer asks these.
+_FIRST_WITHDRAWN = select(func.min(consents.c.counts_from)).where(
+    consents.c.site == bindparam("site"), consents.c.subject_code == bindparam("subject_code"), ~consents.c.given
+)
+_SAID = (
     select(cases.c.id.label("for_case"), consents)
     .join(consents, (consents.c.site == cases.c.site) & (consents.c.subject_code == cases.c.subject_code))
     .where((consents.c.case_id == cases.c.id) | ~consents.c.given)

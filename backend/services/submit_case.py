@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases, consents, sites
@@ -78,12 +78,15 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:
-    known = connection.execute(select(sites.c.code).where(sites.c.code == site)).scalar()
+    known = connection.execute(_SITE, {"site": site}).scalar()
     if known is None or (within is not None and site not in within):
         raise SiteNotYours(
             "not one of your sites", field="site", value=site,
             remedy="Use the code of a site you belong to (GET /api/v1/session lists them), or ask an administrator.",
         )  # fmt: skip
+
+
+_SITE = select(sites.c.code).where(sites.c.code == bindparam("site"))
 
 
 def _submitted(tx: Connection, there: Row[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from backend.db.engine import Database
 from backend.db.tables import labels, object_claims, object_deletions, photos, snapshots
@@ -35,7 +35,7 @@ def begin_claim(tx: Connection, now: datetime, key: str) -> str:
 
 def end_claim(tx: Connection, claim_id: str) -> None:
     """The object is stored, and what refers to it, if anything does, is written down in the same transaction."""
-    tx.execute(delete(object_claims).where(object_claims.c.id == claim_id))
+    tx.execute(_END_CLAIM, {"claim_id": claim_id})
 
 
 def oldest_claim(connection: Connection) -> datetime | None:
@@ -91,3 +91,6 @@ def _referred_to(tx: Connection, key: str) -> bool:
         digest = f"sha256:{PurePosixPath(key).parent.name}"
         return tx.execute(whole.where(snapshots.c.digest == digest)).first() is not None
     return tx.execute(select(labels.c.id).where(labels.c.id == name)).first() is not None
+
+
+_END_CLAIM = delete(object_claims).where(object_claims.c.id == bindparam("claim_id"))

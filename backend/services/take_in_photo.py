@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import photos
@@ -80,7 +80,7 @@ class Intake:
 
 
 def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
-    """Take a complete photo in; False when another request has just done so.
+    """Take in a photo whose bytes are all on record; False when another request has just done so.
 
     Raises:
         ChecksumMismatch, or a ``Photo...`` reason of ``pallor.image.decode``: nothing of the photo is kept.
@@ -95,19 +95,9 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
     except Refused:
         _forget(intake.database, photo.photo_id)
         raise
-    claim_id = _claim(intake, photo.photo_id, seen.stored_sha256)
-    if claim_id is None:
-        return False
-    intake.store.put(image_key(seen.stored_sha256), seen.stored)
     with intake.database.write() as tx:
-        end_claim(tx, claim_id)
-        if not record_photo(intake, tx, photo, seen, by=by):
-            # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
-            ask_to_take_away(intake.database, tx, intake.clock.now(), [image_key(seen.stored_sha256)])
-            return False
-    if seen.to_be_scored:
-        intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
-    return True
+        claim_id = claim(intake, tx, photo.photo_id, seen)
+    return claim_id is not None and store(intake, photo, seen, claim_id, by=by)
 
 
 def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
@@ -124,6 +114,34 @@ def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
         # A photo that shows next to nothing looks like every other such photo: it has no fingerprint.
         perceptual = perceptual_hash(image) if quality is not None and quality.passed else None
     return Seen(stored, sha256_of(stored), quality, perceptual)
+
+
+def claim(intake: Intake, tx: Connection, photo_id: str, seen: Seen) -> str | None:
+    """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
+
+    From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
+    knows which object to take away, and that it may be yet to come, however this process ends.
+    """
+    if tx.execute(_UNSEEN, {"photo": photo_id, "stored_sha256": seen.stored_sha256}).rowcount == 0:
+        return None
+    return begin_claim(tx, intake.clock.now(), image_key(seen.stored_sha256))
+
+
+def store(intake: Intake, photo: Declaration, seen: Seen, claim_id: str, *, by: str) -> bool:
+    """Store a photo that is claimed, write down what became of it, and send it to be scored; False when another request
+    was first. Raises ``StoreUnavailable``.
+    """
+    key = image_key(seen.stored_sha256)
+    intake.store.put(key, seen.stored)
+    with intake.database.write() as tx:
+        end_claim(tx, claim_id)
+        if not record_photo(intake, tx, photo, seen, by=by):
+            # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
+            ask_to_take_away(intake.database, tx, intake.clock.now(), [key])
+            return False
+    if seen.to_be_scored:
+        intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
+    return True
 
 
 def message_for(case_id: str, photo_id: str, stored_sha256: str) -> PredictCase:
@@ -144,19 +162,6 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
         )  # fmt: skip
 
 
-def _claim(intake: Intake, photo_id: str, stored_sha256: str) -> str | None:
-    """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
-
-    From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
-    knows which object to take away, and that it may be yet to come, however this process ends.
-    """
-    unseen = (photos.c.id == photo_id) & (photos.c.state == "uploading")
-    with intake.database.write() as tx:
-        if tx.execute(update(photos).where(unseen).values(stored_sha256=stored_sha256)).rowcount == 0:
-            return None
-        return begin_claim(tx, intake.clock.now(), image_key(stored_sha256))
-
-
 def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> bool:
     """Write down what became of a photo that was declared; False when another request was first."""
     now = intake.clock.now()
@@ -170,8 +175,7 @@ def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen,
         "sent_at": now if seen.to_be_scored else None,
         **{f"band{i}": band for i, band in enumerate(bands(seen.perceptual) if seen.perceptual else ())},
     }
-    unseen = (photos.c.id == photo.photo_id) & (photos.c.state == "uploading")
-    if tx.execute(update(photos).where(unseen).values(facts)).rowcount == 0:
+    if tx.execute(_UNSEEN, {"photo": photo.photo_id} | facts).rowcount == 0:
         return False
     PHOTO_PIECES.drop(tx, photo.photo_id)
     note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
@@ -202,3 +206,6 @@ def _forget(database: Database, photo_id: str) -> None:
     with database.write() as tx:
         PHOTO_PIECES.drop(tx, photo_id)
         tx.execute(delete(photos).where(photos.c.id == photo_id, photos.c.state == "uploading"))
+
+
+_UNSEEN = update(photos).where(photos.c.id == bindparam("photo"), photos.c.state == "uploading")

@@ -45,7 +45,7 @@ class Ours:
         shelf.activate(shelf.put(release).release_id)
         command = [sys.executable, "-m", "worker", "serve"]
         self._log = stderr.open("ab")
-        environ = plain(bench.environ(_OURS)) | {"PALLOR_LOG_LEVEL": "INFO"}
+        environ = bench.environ(_OURS) | {"PALLOR_LOG_LEVEL": "INFO"}
         self.process = subprocess.Popen(command, env=environ, stderr=self._log)
         try:
             self.warm_up()

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.serve.bench import plain
 from benchmarks.serve.ways import Timed
 from pallor.clock import utc_text
 from pallor.ids import new_id
@@ -64,7 +63,7 @@ class Whole:
 @contextmanager
 def a_whole(folder: Path, release: Path, photos: Sequence[bytes]) -> Iterator[Whole]:
     """A box with this release; all defaults, but that nothing but the release is chosen."""
-    environ = plain({name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")})
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")}
     with running(folder, world="real", port=None, stays=False, environ=environ, tell=lambda _: None) as box:
         put = box.shelf.put(release)
         box.shelf.activate(put.release_id)

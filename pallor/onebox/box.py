@@ -124,7 +124,11 @@ def _checked_port(port: int | None) -> int:
 def _environment(
     environ: Mapping[str, str], folder: DataFolder, world: str, address: str, broker: Broker, signing: OwnKeys | None
 ) -> dict[str, str]:
-    usual = {"PALLOR_SWEEP_SECONDS": "1"}  # nobody else waits for this database
+    usual = {
+        "PALLOR_SWEEP_SECONDS": "1",  # nobody else waits for this database
+        "OMP_NUM_THREADS": "1",  # there are processes enough: numpy starts no threads of its own
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     decided = {
         "PALLOR_DATABASE_URL": folder.database_url,
         "PALLOR_STORE_URL": folder.store_url,

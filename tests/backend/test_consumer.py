@@ -134,7 +134,7 @@ class Consumer:
         self._app = Celery("test", set_as_current=False)
 
     def serves(self, clock: Any, table: str) -> None:
-        register(self._app, self.database, clock, table, self.asked.append)
+        register(self._app, self.database, clock, table, self.asked.extend)
         self.connects()
 
     def connects(self) -> None:

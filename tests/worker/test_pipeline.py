@@ -271,7 +271,7 @@ class Bench:
         while self.pipeline.ready < count:
             pause.wait(0.01)
 
-    def _send(self, _: RecordPrediction) -> None:
+    def _send(self, *_: RecordPrediction) -> None:
         if self.refusals_of_the_broker:
             self.refusals_of_the_broker -= 1
             raise BrokerAway("it was restarted")

@@ -213,7 +213,7 @@ def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: 
     clinic.store.put(held.object_key, encode(plain_photo(90)))  # for whoever tries again; the reader holds the pipe
     os.write(feed, encode(plain_photo(90)))
     os.close(feed)
-    clinic.wait_for_log("the answer could not be sent")
+    clinic.wait_for_log("answers could not be sent")
     clinic.valkey.start()
     assert clinic.answers([held.photo_id])[held.photo_id].prediction is not None
     assert clinic.worker.poll() is None
