@@ -17,6 +17,7 @@ from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.look_after_put_aside import discard_old
+from backend.services.offer_challenger import offer_challenger
 from backend.services.receive_photo import discard_stale_uploads
 from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
@@ -64,9 +65,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Heard:
-    """What people have taken back since the last look."""
+    """What people have taken back since the last look, and what the trainer has offered."""
 
     releases_taken_back: int
+    challengers_offered: int
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _look_after_rollouts(
     look = looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK
     try:
         if look:
-            _tell(Heard(hear_what_was_taken_back(database, clock, repository)))
+            _tell(hear(database, clock, repository))
         moved = move_rollouts(database, clock, signing)
         _tell(moved)
         if signing is not None and (look or moved.signed):
@@ -146,6 +148,14 @@ def _look_after_rollouts(
     except PallorError as error:
         log.warning("rollouts are not looked after", extra={"code": error.code(), "fault": str(error)})
     return looked_at
+
+
+def hear(database: Database, clock: Clock, repository: Repository) -> Heard:
+    """Look at what key holders and the trainer have published."""
+    return Heard(
+        releases_taken_back=hear_what_was_taken_back(database, clock, repository),
+        challengers_offered=offer_challenger(database, clock, repository),
+    )
 
 
 def move_rollouts(database: Database, clock: Clock, signing: Signing | None) -> Moved:
