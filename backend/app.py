@@ -17,6 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from backend.api.admin import admin_api
 from backend.api.after import after_api
 from backend.api.doors import doors_api, oidc_api
+from backend.api.drift import drift_api
 from backend.api.explain import explain_api
 from backend.api.fhir import as_outcome, fhir_api
 from backend.api.field import field_api
@@ -83,8 +84,8 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = True
     for api in (
         field_api, lab_api, sheets_api, hl7_api, fhir_api, admin_api, explain_api, office_api, enrolment_api,
-        rights_api, training_api, rollouts_api, prospect_api, sealed_api, put_aside_api, after_api, doors_api, oidc_api,
-        health_api,
+        rights_api, training_api, rollouts_api, prospect_api, drift_api, sealed_api, put_aside_api, after_api,
+        doors_api, oidc_api, health_api,
     ):  # fmt: skip
         app.register_api(api(parts))
     if not serve_web(app, parts.settings.web_folder or BUILT):

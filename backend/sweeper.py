@@ -27,6 +27,7 @@ from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
 from backend.services.taken_back import hear_what_was_taken_back
+from backend.services.watch_drift import watch_drift
 from pallor.clock import Clock
 from pallor.digest import canonical_json
 from pallor.errors import PallorError, Unavailable
@@ -79,6 +80,7 @@ class Kept:
     cases_erased: int
     lab_reports_let_go: int
     put_aside_discarded: int
+    drift_alarms_raised: int
 
 
 def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, resend_seconds: float,
@@ -99,13 +101,14 @@ def sweep(database: Database, store: ObjectStore, clock: Clock, send: Send, rese
 
 
 def keep_house(database: Database, clock: Clock, label_table: str, put_aside_days: int = 90) -> Kept:
-    """What is due now and then: what is too old goes, and SQLite's log of changes is emptied."""
+    """What is due now and then: what is too old goes, drift is looked for, SQLite's log of changes is emptied."""
     stale = clock.now() - _STALE_UPLOAD
     kept = Kept(
         uploads_discarded=discard_stale_uploads(database, clock, stale) + discard_stale_sealed(database, stale),
         cases_erased=apply_retention(database, clock, label_table),
         lab_reports_let_go=forget_unmatched(Laboratory(database, clock, label_table)),
         put_aside_discarded=discard_old(database, clock, put_aside_days),
+        drift_alarms_raised=watch_drift(database, clock),
     )
     database.checkpoint()
     return kept

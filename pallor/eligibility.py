@@ -6,6 +6,11 @@ from datetime import datetime, timedelta
 from pallor.label import Label
 
 MAX_SPECIMEN_GAP = timedelta(hours=48)
+# What keeps a value from being this person's at that visit, or from being a value at all: it judges no release either.
+UNUSABLE = frozenset(
+    {"no-criterion", "specimen-too-far-from-photo", "same-photo-of-another-subject", "conflicting-values",
+     "result-retracted"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -632,6 +632,40 @@ candidates = Table(
     Index(None, "snapshot_digest"),
 )
 
+drift_alarms = Table(  # that what a release sees, says or gets right has moved somewhere
+    "drift_alarms",
+    metadata,
+    _id(),
+    Column("release_id", String(64), nullable=False),
+    Column("what", String(16), nullable=False),  # backend.record.drift.cases.What
+    Column("place_kind", String(16), nullable=False),  # ... Where
+    Column("place", String(64), nullable=False),  # a site, a phone's model; empty everywhere
+    Column("since", Moment, nullable=False),  # when the first photo was taken that belongs to what is new
+    Column("until", Moment, nullable=False),  # and the newest that was looked at
+    Column("cases", Integer, nullable=False),
+    Column("cases_before", Integer, nullable=False),
+    Column("value_before", Float, nullable=False),
+    Column("value_since", Float, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("raised_at", Moment, nullable=False),
+    # It is open until somebody has seen it, or a snapshot holds cases of what is new.
+    Column("acknowledged_at", Moment),
+    Column("acknowledged_by", _ACTOR),
+    Column("note", Text),
+    Column("learned_at", Moment),
+    Column("learned_in", String(71)),
+    Index(None, "release_id", "raised_at"),
+    Index(None, "raised_at", "id"),
+)
+
+drift_watch = Table(  # one row: how far the last look for drift reached, so that the next looks at what is new
+    "drift_watch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("answers_until", Moment),
+    Column("labels_until", Moment),
+)
+
 erasures = Table(  # that something was erased, for whom it was asked and what had learned from it; never what it was
     "erasures",
     metadata,

@@ -16,13 +16,11 @@ from sqlalchemy import Connection, Row, func, select, union_all
 from backend.access.actor import parts_of
 from backend.db.engine import Database
 from backend.db.tables import (
-    candidates,
     cases,
     lab_results,
     labels,
     photos,
     predictions,
-    releases,
     same_photo_members,
     same_photo_warnings,
     sites,
@@ -30,9 +28,9 @@ from backend.db.tables import (
 )
 from backend.record.counted import HB_BANDS, Counted, age_band, hb_band
 from backend.services.derive_label import is_newest
-from backend.services.records import not_found
+from backend.services.known_release import known_release
 from pallor.clock import Clock
-from pallor.eligibility import is_near
+from pallor.eligibility import UNUSABLE, is_near
 from pallor.lab import Performer, Specimen, counts_for_clearance
 from pallor.label import Severity
 from pallor.release.manifest import Manifest
@@ -40,11 +38,6 @@ from pallor.verification import WhyBlood, weight_of, why_blood
 
 NEVER_CAME_AFTER = timedelta(days=14)
 _ROWS_AT_ONCE = 2000
-# Of a label: what keeps a value from being this person's at that visit, or from being a value at all.
-_UNUSABLE = frozenset(
-    {"no-criterion", "specimen-too-far-from-photo", "same-photo-of-another-subject", "conflicting-values",
-     "result-retracted"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ def read_prospect(
         NotFound: nothing is on record of such a release.
     """
     with database.read() as connection:
-        manifest, known_since = _release(connection, release_id)
+        manifest, known_since = known_release(connection, release_id)
         told = _Told(clock.now(), manifest, known_since, cleared_from, _Learned.of(connection, manifest))
         rows = [told.counted(row) for row in _first_answers(connection, release_id) if told.hear(row)]
         refusals = _refusals(connection, known_since)
@@ -179,7 +172,7 @@ class _Told:
         """Why there is no truth to hold the answer against."""
         if row.record is None:
             return "waiting"
-        found = sorted(_UNUSABLE.intersection(row.record["withheld"]))
+        found = sorted(UNUSABLE.intersection(row.record["withheld"]))
         if found or row.record["anaemic"] is None:
             return found[0] if found else "no-criterion"
         return None if is_near(row.captured_at, row.taken_at) else "specimen-too-far-from-photo"
@@ -191,18 +184,6 @@ class _Told:
     def _referred(self, probability: float) -> bool:
         manifest = self._manifest
         return probability >= manifest.threshold or manifest.refer_low <= probability <= manifest.refer_high
-
-
-def _release(tx: Connection, release_id: str) -> tuple[Manifest, datetime]:
-    """Its manifest, and since when it is known here: by its file, or as a candidate's report."""
-    row = tx.execute(select(releases).where(releases.c.release_id == release_id)).first()
-    if row is None:
-        raise not_found("release_id", release_id, "release")
-    posted = select(candidates.c.posted_at).where(
-        candidates.c.release_id == release_id, candidates.c.digest == row.digest
-    )
-    known = [row.registered_at, *tx.execute(posted).scalars()]
-    return Manifest.from_json(row.manifest), min(known)
 
 
 def _first_answers(tx: Connection, release_id: str) -> Iterator[Row[Any]]:

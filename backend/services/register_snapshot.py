@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, literal, select, tuple_, update
 
 from backend.db.engine import Database
 from backend.db.tables import snapshot_cases, snapshots, tombstones
+from backend.services.drift_alarms import learn_of_drift
 from pallor.clock import Clock
 
 
@@ -29,6 +30,7 @@ def register_snapshot(
         return False
     if held:
         tx.execute(snapshot_cases.insert(), held)
+        learn_of_drift(tx, clock, digest, by=by)
     erased = (
         select(tombstones.c.case_id)
         .join(snapshot_cases, snapshot_cases.c.case_id == tombstones.c.case_id)

@@ -31,6 +31,7 @@ from pallor.snapshot import read_snapshot
 from pallor.store.folder import FolderStore
 from tests.support.api import OWN, Api, repr_digest, staff_of
 from tests.support.builders import NOON, a_candidate, a_case, a_case_body, a_report_body, a_result_body
+from tests.support.drift import an_alarm
 from tests.support.explain import score
 from tests.support.fhir import a_bundle, an_observation
 from tests.support.fleet import a_report, a_running_rollout, key_facts, sign
@@ -126,6 +127,11 @@ def _erasure(api: Api, place: Place) -> Request:
     submit_case(api.parts.database, api.clock, case, within=None, by="operator")
     said = {"site": place.site, "subject_code": code, "reason": "request"}
     return "PUT", f"/erasures/{new_id()}", {"json": said}
+
+
+def _drifted(api: Api, _place: Place) -> Request:
+    """About an alarm of its own."""
+    return "PUT", f"/drift/{an_alarm(api)}/acknowledgement", {"json": {"note": "another phone"}}
 
 
 def _learnable(api: Api) -> str:
@@ -385,6 +391,8 @@ EXAMPLES: dict[str, Example] = {
     "training.get_candidates": _get("/candidates"),
     "prospect.get_record": _known_release("record"),
     "prospect.get_record_table": _known_release("record.csv"),
+    "drift.get_drift": _get("/drift"),
+    "drift.put_acknowledgement": _drifted,
     "rollouts.get_rollout": _rollout("GET", "/rollouts/{channel}", {}),
     "rollouts.get_history": _rollout("GET", "/rollouts/{channel}/history", {}),
     "rollouts.post_start": _start,
