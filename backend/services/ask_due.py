@@ -10,9 +10,12 @@ from backend.db.engine import Database
 from backend.db.tables import snapshot_cases
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_by_table
+from backend.services.drift_alarms import DriftState, list_drift_alarms
 from backend.services.export_snapshot import teachable_cases
 from pallor.clock import Clock, utc_text
 from pallor.due import Due, is_due
+
+_MOST_ALARMS = 20  # more are no news
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def ask_due(database: Database, clock: Clock, asked: Asked, table: str, *, by: s
         derive_by_table(tx, clock, table, by=by)
     with database.read() as connection:
         cases, before = teachable_cases(connection), _learned_from(connection, asked.snapshot)
-        alarms = open_alarms(connection, since=asked.begun_at)
+    alarms = open_alarms(database, since=asked.begun_at)
     verdict = is_due(
         cases, before, asked.begun_at, clock.now(), new_cases=asked.new_cases, days=asked.days, alarms=alarms
     )
@@ -56,9 +59,10 @@ def ask_due(database: Database, clock: Clock, asked: Asked, table: str, *, by: s
     return told
 
 
-def open_alarms(connection: Connection, *, since: datetime | None) -> Sequence[str]:  # noqa: ARG001
-    """Drift that was found since a moment and that nobody has settled, in words."""
-    return ()
+def open_alarms(database: Database, *, since: datetime | None) -> Sequence[str]:
+    """Drift that was found since a moment, and that nobody has seen and no snapshot has learned from, in words."""
+    rows = list_drift_alarms(database, _MOST_ALARMS, state=DriftState.OPEN, since=since)
+    return [f"{row.what} {f'{row.place_kind} {row.place}'.strip()}: {row.said}" for row in rows]
 
 
 def _learned_from(connection: Connection, snapshot: str | None) -> frozenset[str] | None:

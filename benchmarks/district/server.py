@@ -50,8 +50,9 @@ def parts_of(folder: DataFolder) -> Parts:
 
 
 @contextmanager
-def running(folder: DataFolder, port: int) -> Iterator[str]:
+def running(folder: DataFolder) -> Iterator[str]:
     """Its address while it answers."""
+    port = _free_port()
     url = f"http://127.0.0.1:{port}"
     folder.logs.mkdir(parents=True, exist_ok=True)
     with (folder.logs / "server.log").open("ab") as log:
@@ -63,6 +64,12 @@ def running(folder: DataFolder, port: int) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(_PATIENCE_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,7 @@ from pallor.image.synthetic import draw, render_bytes
 
 CUT_OFF_G_PER_L = 110  # WHO 2011, 6 to 59 months
 MOST_PHOTOS = 3
-_DRIFTING_SITE = 7
+DRIFTING_SITE = 7
 _DRIFT = 3.0  # standard deviations of what lamps differ by: the phone takes all light for bluer than it is
 _TEACHES = 0.97
 _NEVER_BLED = 0.04
@@ -73,7 +73,7 @@ def photo_of(visit: Visit, attempt: int) -> bytes:
     first = draw(np.random.default_rng([SEED, visit.number, 0]), visit.hb_g_per_l, signal=signal_for_auroc(BEST_AUROC))
     rng = np.random.default_rng([SEED, visit.number, attempt])
     chance = replace(draw(rng, visit.hb_g_per_l, signal=0.0), redness=first.redness) if attempt else first
-    if visit.site == _DRIFTING_SITE and visit.day >= DRIFT_DAY:
+    if visit.site == DRIFTING_SITE and visit.day >= DRIFT_DAY:
         chance = replace(chance, warmth=chance.warmth + _DRIFT)
     return render_bytes(chance)
 

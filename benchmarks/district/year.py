@@ -4,6 +4,7 @@ What was done is written down after each day; a day that was cut off is lived on
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from typing import Any
 
 from backend.api.parts import Parts
 from backend.services.sign_channels import Signing, online_keys, sign_newest
-from backend.sweeper import hear, move_rollouts, sweep
+from backend.sweeper import hear, keep_house, move_rollouts, sweep
 from benchmarks.district.box import Tokens, passphrase_of, publish
 from benchmarks.district.knows_nothing import KNOWS_NOTHING
 from benchmarks.district.laboratory import Letter, Letters, by_day
@@ -37,13 +38,14 @@ _BATCHES = 2  # every second laboratory sends what it has in one piece
 
 @dataclass
 class Diary:
-    """What the world has to remember: how far it is, and what was answered to which letter.
+    """What the world has to remember: how far it is, how long that took, and what was answered to which letter.
 
     ``decided``: by day, what the timer was told and what people did.
     """
 
     path: Path
     day: int = -1
+    seconds: float = 0.0
     answers: dict[str, list[str]] = field(default_factory=dict)
     decided: list[dict[str, Any]] = field(default_factory=list)
 
@@ -52,7 +54,7 @@ class Diary:
         return cls(path, **json.loads(path.read_bytes())) if path.exists() else cls(path)
 
     def write(self) -> None:
-        kept = {"day": self.day, "answers": self.answers, "decided": self.decided}
+        kept = {"day": self.day, "seconds": self.seconds, "answers": self.answers, "decided": self.decided}
         staged = self.path.with_suffix(".part")
         staged.write_text(json.dumps(kept))
         staged.replace(self.path)
@@ -90,8 +92,10 @@ class District:
                 for tokens in (self.tokens.nurses, self.tokens.laboratories, self.tokens.technicians)
             )
             for day in (day for day in self.plan.days if day > self.diary.day):
+                began = time.perf_counter()
                 self._live(day, pool)
                 self.diary.day = day
+                self.diary.seconds += time.perf_counter() - began
                 self.diary.write()
                 seen(day)
 
@@ -181,6 +185,7 @@ class District:
 
     def _look_after_rollouts(self) -> None:
         parts = self.parts
+        keep_house(parts.database, parts.clock, LABEL_TABLE)
         hear(parts.database, parts.clock, parts.repository)
         move_rollouts(parts.database, parts.clock, self._signing)
         sign_newest(self._signing)
