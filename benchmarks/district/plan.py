@@ -57,7 +57,7 @@ WHOLE = Plan(
 )  # fmt: skip
 # To see that everything runs: one cycle, whose gate asks for nothing.
 MINIATURE = replace(
-    WHOLE, cases=300, rings=(20, 171), decides=(181,), new_cases=60, every=7, oracle=60,
+    WHOLE, cases=300, rings=(20, 171), decides=(181,), new_cases=60, every=14, oracle=60,
     recipe_file=_RECIPES / "miniature.toml",
 )  # fmt: skip
 
