@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.api.parts import Parts
+from backend.db.engine import DatabaseUnavailable
 from backend.services.sign_channels import Signing, online_keys, sign_newest
 from backend.sweeper import hear, keep_house, move_rollouts, sweep
 from benchmarks.district.box import Tokens, passphrase_of, publish
@@ -26,13 +27,17 @@ from benchmarks.district.server import LABEL_TABLE
 from benchmarks.district.training import ring
 from benchmarks.district.world import MOST_PHOTOS, Visit, photo_of, site_name
 from pallor.clock import utc_text
+from pallor.errors import Unavailable
 from pallor.messages import PredictCase
 from pallor.onebox.client import Client, RequestRefused
 from pallor.onebox.folder import DataFolder
 from pallor.release.shelf import CURRENT
+from pallor.store.port import StoreUnavailable
 
 _SENT_TWICE = 33  # every so manieth case is sent once more, as after an answer that got lost
 _A_WEEK = 7
+_TRIES = 5
+_AWAY = (DatabaseUnavailable.code(), StoreUnavailable.code())
 _BATCHES = 2  # every second laboratory sends what it has in one piece
 
 
@@ -93,11 +98,20 @@ class District:
             )
             for day in (day for day in self.plan.days if day > self.diary.day):
                 began = time.perf_counter()
-                self._live(day, pool)
+                self._live_at_last(day, pool)
                 self.diary.day = day
                 self.diary.seconds += time.perf_counter() - began
                 self.diary.write()
                 seen(day)
+
+    def _live_at_last(self, day: int, pool: ThreadPoolExecutor) -> None:
+        """Once more, where the machine was too busy to answer in time."""
+        for left in reversed(range(_TRIES)):
+            try:
+                return self._live(day, pool)
+            except (Unavailable, RequestRefused) as error:
+                if not (left and _is_away(error)):
+                    raise
 
     def _live(self, day: int, pool: ThreadPoolExecutor) -> None:
         self._turn_to(day, 6)
@@ -156,6 +170,8 @@ class District:
         try:
             said = self.laboratories[site].post("/lab-reports", letter.body)
         except RequestRefused as error:
+            if _is_away(error):
+                raise
             return ["422", error.problem]
         return ["200" if said["repeated"] else "201", said["state"]]
 
@@ -214,6 +230,11 @@ class District:
         if self.node.shelf.named(CURRENT) != release_id:
             self.admin.post("/rollouts/main/start", {"release_id": release_id, "percent": 100})
             self._look_after_rollouts()
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether it is to be tried again, by what is raised here or what the server says."""
+    return isinstance(error, Unavailable) or getattr(error, "problem", "") in _AWAY
 
 
 def _by_day_sent(people: Sequence[Visit]) -> Mapping[tuple[int, int], Sequence[Visit]]:
