@@ -14,7 +14,7 @@ from backend.services.record_prediction import record_predictions
 from backend.services.report_worker import report_worker
 from benchmarks.district.server import LABEL_TABLE, WORLD
 from pallor.digest import sha256_of
-from pallor.errors import PallorError
+from pallor.errors import PallorError, Unavailable
 from pallor.messages import PredictCase, RecordPrediction, ReportWorker
 from pallor.onebox.folder import DataFolder
 from pallor.release.shelf import CHALLENGER, CURRENT, Release, Shelf
@@ -31,7 +31,7 @@ _AT_ONCE = 32
 _load = partial(load_engine, engine="cpu")
 
 
-class NodeStuck(PallorError):
+class NodeStuck(Unavailable):
     """The agent could not follow what is signed."""
 
 

@@ -108,7 +108,8 @@ class District:
         """Once more, where the machine was too busy to answer in time."""
         for left in reversed(range(_TRIES)):
             try:
-                return self._live(day, pool)
+                self._live(day, pool)
+                return
             except (Unavailable, RequestRefused) as error:
                 if not (left and _is_away(error)):
                     raise
