@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+import torch
+
 from benchmarks.district.box import passphrase_of
 from benchmarks.district.plan import Plan
 from pallor.clock import Clock
@@ -21,6 +23,7 @@ def ring(
         init: base weights; None: torchvision's.
         champion: folder of the release in use.
     """
+    torch.set_num_threads(1)  # as the command does
     runs = folder.root / "runs"
     runs.mkdir(exist_ok=True)
     os.environ |= {"PALLOR_TRAINER_TOKEN": token, "PALLOR_KEY_PASSPHRASE": passphrase_of(folder)}
