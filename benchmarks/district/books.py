@@ -89,17 +89,10 @@ class Books:
         lines = {
             letter.blood: number for number, letter in reversed([*enumerate(self.letters.all)]) if letter.is_swapped
         }
-        catchable = [
-            blood
-            for blood in lines
-            if can_be_told_apart(self.people[blood], self.people[self.letters.swaps[blood]])
-        ]  # fmt: skip
+        swaps = self.letters.swaps
+        catchable = [blood for blood in lines if can_be_told_apart(self.people[blood], self.people[swaps[blood]])]
         caught = [blood for blood, number in lines.items() if self.answers[str(number)][1] == "worklist"]
-        labelled = [
-            blood
-            for blood, number in lines.items()
-            if self._teaches_of_another(self.letters.all[number])
-        ]  # fmt: skip
+        labelled = [blood for blood, number in lines.items() if self._teaches_of_another(self.letters.all[number])]
         return {
             "swapped": len(lines),
             "swapped_catchable": len(catchable),

@@ -19,7 +19,7 @@ from backend.services.sessions import issue_token
 from backend.services.set_world import set_world
 from benchmarks.district.knows_nothing import KNOWS_NOTHING, make_first_release
 from benchmarks.district.plan import FIRST, Plan
-from benchmarks.district.server import WORLD, parts_of
+from benchmarks.district.server import WORLD, clock_of, parts_of
 from benchmarks.district.world import site_name
 from pallor.onebox.folder import DataFolder
 from pallor.onebox.signing import own_keys
@@ -64,7 +64,7 @@ def passphrase_of(folder: DataFolder) -> str:
 def _founded(folder: DataFolder) -> Parts:
     folder.root.mkdir(parents=True, exist_ok=True)
     parts = parts_of(folder)
-    parts.clock.turn_to(FIRST)  # type: ignore[attr-defined]
+    clock_of(folder).turn_to(FIRST)
     own_keys(folder, WORLD, parts.clock, {})
     migrate(parts.database)
     set_world(parts.database, WORLD)

@@ -23,7 +23,7 @@ from benchmarks.district.knows_nothing import KNOWS_NOTHING
 from benchmarks.district.laboratory import Letter, Letters, by_day
 from benchmarks.district.node import Node, kept_in
 from benchmarks.district.plan import YEAR, Plan, at
-from benchmarks.district.server import LABEL_TABLE
+from benchmarks.district.server import LABEL_TABLE, clock_of
 from benchmarks.district.training import ring
 from benchmarks.district.world import MOST_PHOTOS, Visit, photo_of, site_name
 from pallor.clock import utc_text
@@ -86,6 +86,7 @@ class District:
         self._signing = Signing(
             parts.repository, online_keys(parts.repository, folder.keys / "server", passphrase_of(folder))
         )
+        self._clock = clock_of(folder)
         self._doors = ExitStack()
 
     def live(self, seen: Callable[[int], None]) -> None:
@@ -128,13 +129,14 @@ class District:
         list(pool.map(lambda site: self._send(site, day), range(self.plan.sites)))
         self._turn_to(day, 21)
         list(pool.map(lambda site: self._write(site, day), range(self.plan.sites)))
-        if day % _A_WEEK == 0 and day < YEAR:  # the keys that people hold are renewed once a year
+        if day % _A_WEEK == 0:
             list(pool.map(self._look_at_worklist, range(self.plan.sites)))
-            self._look_after_rollouts()
+            if day < YEAR:  # what people have signed is to be renewed after a year
+                self._look_after_rollouts()
         self._sweep()
 
     def _turn_to(self, day: int, hour: float) -> None:
-        self.parts.clock.turn_to(at(day, hour))  # type: ignore[attr-defined]
+        self._clock.turn_to(at(day, hour))
 
     # phones
 
