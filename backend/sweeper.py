@@ -18,6 +18,7 @@ from backend.services.erase import finish_erasures
 from backend.services.hear_clearances import hear_clearances
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.look_after_put_aside import discard_old
+from backend.services.offer_challenger import offer_challenger
 from backend.services.receive_photo import discard_stale_uploads
 from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
@@ -68,10 +69,11 @@ class Moved:
 
 @dataclass(frozen=True)
 class Heard:
-    """What people have said of releases since the last look."""
+    """What people have said of releases since the last look, and what the trainer has offered."""
 
     releases_taken_back: int
     clearances_changed: int
+    challengers_offered: int
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,7 @@ def _look_after_rollouts(
     look = looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK
     try:
         if look:
-            changed = hear_clearances(database, clock, cleared)
-            _tell(Heard(hear_what_was_taken_back(database, clock, repository), changed))
+            _tell(hear(database, clock, repository, cleared))
         moved = move_rollouts(database, clock, signing)
         _tell(moved)
         if signing is not None and (look or moved.signed):
@@ -157,6 +158,15 @@ def _look_after_rollouts(
     except PallorError as error:
         log.warning("rollouts are not looked after", extra={"code": error.code(), "fault": str(error)})
     return looked_at
+
+
+def hear(database: Database, clock: Clock, repository: Repository, cleared: Cleared) -> Heard:
+    """Look at what key holders and the trainer have published."""
+    return Heard(
+        releases_taken_back=hear_what_was_taken_back(database, clock, repository),
+        clearances_changed=hear_clearances(database, clock, cleared),
+        challengers_offered=offer_challenger(database, clock, repository),
+    )
 
 
 def move_rollouts(database: Database, clock: Clock, signing: Signing | None) -> Moved:

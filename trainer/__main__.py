@@ -94,7 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_making(of_cycle)
     of_cycle.add_argument("--champion", type=Path, help="folder of the release in use, to be held against")
-    of_cycle.add_argument("--if-due", action="store_true", help="do nothing unless enough is new since the last run")
+    of_cycle.add_argument(
+        "--key",
+        type=Path,
+        help="the trainer's own .key file (passphrase: $PALLOR_KEY_PASSPHRASE): a candidate that passes is signed, and "
+        "the server lets it answer beside the release in use, shown to nobody",
+    )
+    of_cycle.add_argument(
+        "--if-due", action="store_true", help="do nothing unless enough is new since the last run, or drifts"
+    )
     of_cycle.add_argument(
         "--new-cases",
         type=argument(whole(1)),

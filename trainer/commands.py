@@ -49,12 +49,15 @@ def cycle(args: argparse.Namespace, bars: Bars, console: Console) -> Mapping[str
     for refusal in outcome.refusals:
         console.print(f"[red]{refusal.reason}[/red] {escape(refusal.said)}", highlight=False, soft_wrap=True)
     console.print("the gate refuses it" if outcome.refusals else "the gate lets it pass", highlight=False)
+    if ended.signed_by:
+        console.print(f"signed as a candidate by {escape(ended.signed_by)}; people decide", highlight=False)
     return {
         "due": True,
         "release_id": outcome.manifest.release_id,
         "manifest": outcome.manifest.digest(),
         "gate_passed": not outcome.refusals,
         "gate_refusals": [refusal.reason for refusal in outcome.refusals],
+        "signed_by": ended.signed_by,
     }
 
 

@@ -186,7 +186,7 @@ class Release(nn.Module):
         weights, bias = self.screen.linear.weight.view(1, -1, 1, 1), self.screen.linear.bias
         cam = ((maps * weights).sum(dim=1) + bias) / self.temperature
         if (side := cam.shape[-1]) != CAM_SIDE:
-            cam = (cam.flatten(1) @ torch.from_numpy(onto_cam(side))).reshape(-1, CAM_SIDE, CAM_SIDE)
+            cam = (cam.flatten(1) @ torch.from_numpy(onto_cam(side))).view(-1, CAM_SIDE, CAM_SIDE)
         return torch.sigmoid(cam.mean(dim=(1, 2))), cam, maps.mean(dim=(2, 3)) @ self.projection
 
 

@@ -4,6 +4,7 @@ Each may be repeated: the same labels are the same snapshot, and what is PUT twi
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from pallor.candidate import CandidateReport
+from pallor.clock import utc_text
 from pallor.digest import hex_of
+from pallor.due import Due
 from pallor.errors import Refused, Unavailable
 
 T = TypeVar("T")
@@ -48,6 +51,12 @@ class Api:
             )  # fmt: skip
         # As an `auth`, not as a header: requests would put what it finds in ~/.netrc over a header.
         self._bearer = _Bearer(token)
+
+    def ask_due(self, last: tuple[str, datetime] | None, *, new_cases: int, days: int) -> Due:
+        """Whether a new release is worth making; ``last``: snapshot and beginning of the run before."""
+        named = {} if last is None else {"snapshot": last[0], "begun_at": utc_text(last[1])}
+        said = {**named, "new_cases": new_cases, "days": days}
+        return self._ask("POST", "/training/due", said, lambda told: Due(bool(told["due"]), str(told["said"])))
 
     def export_snapshot(self) -> str:
         """Let the server freeze what may be learned from now; the snapshot's digest."""

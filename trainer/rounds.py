@@ -3,10 +3,17 @@
 import argparse
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
+
+from securesystemslib.signer import Signer
 
 from pallor.clock import Clock
+from pallor.due import Due, is_due
 from pallor.errors import Refused
+from pallor.release.repository.contents import offer
+from pallor.release.repository.keys import name_of, open_key
+from pallor.release.repository.ledger import Repository
 from pallor.snapshot import SnapshotBroken, SnapshotMissing, read_snapshot, snapshot_key
 from pallor.store import open_store
 from pallor.store.folder import FolderStore
@@ -14,7 +21,6 @@ from pallor.store.port import ObjectStore
 from trainer.champion import ChampionUnfit, open_champion
 from trainer.cycle import NothingToJudge, Outcome, run_cycle
 from trainer.data.photos import PhotoUnfit, SnapshotMixed
-from trainer.due import Due, is_due
 from trainer.finetune import LearningDiverged, NothingToLearn
 from trainer.inputs import SourceMissing, groups_of, import_folder, read_base
 from trainer.made import ExportDisagrees
@@ -26,7 +32,7 @@ from trainer.recipe import read_recipe
 from trainer.runs import CASES, SIDES, SNAPSHOT, Run, runs_in
 from trainer.steps import RunBroken, only_run_in, read_json
 
-_TOKEN = "PALLOR_TRAINER_TOKEN"  # noqa: S105 (a variable's name)
+_TOKEN, _PASSPHRASE = "PALLOR_TRAINER_TOKEN", "PALLOR_KEY_PASSPHRASE"
 # What follows from what a run was begun with: the same run would end so every time, and would stand in the way of all.
 _HOPELESS = (
     SnapshotMissing, SnapshotBroken, SnapshotMixed, PhotoUnfit, NothingToLearn, NothingToJudge, LearningDiverged,
@@ -41,11 +47,12 @@ class TokenMissing(Refused):
 @dataclass(frozen=True)
 class Ended:
     """What came of a round; ``outcome`` is None when nothing was due. ``forgotten``: runs whose pictures were deleted,
-    because somebody of theirs was erased."""
+    because somebody of theirs was erased. ``signed_by``: whose key let the candidate into the challenger's slot."""
 
     outcome: Outcome | None
     said: str
     forgotten: tuple[str, ...] = ()
+    signed_by: str | None = None
 
 
 def go_round(args: argparse.Namespace, clock: Clock, bars: Bars) -> Ended:
@@ -55,6 +62,7 @@ def go_round(args: argparse.Namespace, clock: Clock, bars: Bars) -> Ended:
         RunBusy: another process is at it.
         NothingToLearn, SnapshotMissing, ...: the run cannot come to an end and is given up; the next call begins anew.
     """
+    signer = _signer(args)
     with only_run_in(args.runs):
         runs = runs_in(args.runs)
         store = _store(args)
@@ -65,15 +73,25 @@ def go_round(args: argparse.Namespace, clock: Clock, bars: Bars) -> Ended:
         if unfinished:
             run = unfinished[-1]
         else:
-            snapshot = order.snapshot()
-            due = _due(args, store, snapshot, [run for run in runs if run.tried_its_cases], clock)
-            if args.if_due and not due.due:
+            tried = [run for run in runs if run.tried_its_cases]
+            if args.if_due and not (due := _due(args, order, tried[-1] if tried else None, clock)).due:
                 return Ended(None, due.said, forgotten)
-            order = replace(order, snapshot=lambda: snapshot)
+            order.snapshot()  # what cannot be had begins no run
             run = Run.after(runs, args.runs)
         outcome = _work(order, run, clock, bars)
+        signed_by = None
+        if signer is not None and not outcome.refusals:
+            offer(Repository(store, clock), outcome.candidate, signer)
+            signed_by = name_of(signer.public_key)
         run.finish(outcome.manifest.release_id)
-        return Ended(outcome, f"{outcome.manifest.release_id} was made", forgotten)
+        return Ended(outcome, f"{outcome.manifest.release_id} was made", forgotten, signed_by)
+
+
+def _signer(args: argparse.Namespace) -> Signer | None:
+    """The trainer's own key; opened before hours of work, so that a slip shows at once."""
+    if args.key is None:
+        return None
+    return open_key(args.key, lambda: os.environ.get(_PASSPHRASE, ""))
 
 
 def _work(order: Order, run: Run, clock: Clock, bars: Bars) -> Outcome:
@@ -109,7 +127,7 @@ def _order(args: argparse.Namespace, store: ObjectStore, formerly: Mapping[str, 
     api, recipe = _api(args), read_recipe(args.recipe)
     return Order(
         store=store,
-        snapshot=lambda: _snapshot(args, store, api, bars),
+        snapshot=cache(lambda: _snapshot(args, store, api, bars)),
         groups=lambda source, at: groups_of(args, source, at, bars),
         named=_named(args),
         base=read_base(args, recipe, store),
@@ -172,10 +190,12 @@ def _api(args: argparse.Namespace) -> Api | None:
     return Api(args.api, token)
 
 
-def _due(args: argparse.Namespace, store: ObjectStore, snapshot: str, tried: list[Run], clock: Clock) -> Due:
-    cases = {line.case_id for line in read_snapshot(store, snapshot)}
-    learned_from = made_at = None
-    if tried:
-        learned_from = set(read_json(tried[-1].folder / CASES, list))
-        made_at = begun_at(tried[-1].folder)
+def _due(args: argparse.Namespace, order: Order, last: Run | None, clock: Clock) -> Due:
+    """By the server, where it is the one that exports; else by what lies in the snapshot."""
+    made_at = None if last is None else begun_at(last.folder)
+    if order.api is not None and args.data is None and args.snapshot is None:
+        before = None if last is None or made_at is None else (read_json(last.folder / SNAPSHOT, str), made_at)
+        return order.api.ask_due(before, new_cases=args.new_cases, days=args.days)
+    cases = {line.case_id for line in read_snapshot(order.store, order.snapshot())}
+    learned_from = None if last is None else set(read_json(last.folder / CASES, list))
     return is_due(cases, learned_from, made_at, clock.now(), new_cases=args.new_cases, days=args.days)

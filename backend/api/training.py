@@ -7,6 +7,7 @@ from backend.access.roles import Role
 from backend.api import show
 from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
 from backend.auth import Reach, allow
+from backend.services.ask_due import Asked, ask_due
 from backend.services.export_snapshot import export_snapshot
 from backend.services.learned_from import list_corrections
 from backend.services.post_candidate import list_candidates, post_candidate, show_candidate
@@ -21,6 +22,23 @@ def training_api(parts: Parts) -> APIBlueprint:
         "training", __name__, url_prefix="/api/v1", abp_tags=[{"name": "training"}], abp_security=TOKEN_OR_SESSION
     )
     database, clock, settings = parts.database, parts.clock, parts.settings
+
+    @bp.post("/training/due", responses=answers({200: training.DueOut}))
+    @allow(Role.TRAINER, reach=Reach.NONE)
+    def post_due(body: training.DueIn) -> Response:
+        """Ask whether a new release is worth making: by new labels, by time, or by an alarm of drift
+
+        The question and its answer are on the audit trail.
+        """
+        asked = Asked(body.snapshot, body.begun_at, body.new_cases, body.days)
+        told = ask_due(database, clock, asked, settings.label_table, by=caller().actor)
+        verdict = told.verdict
+        return shown(
+            training.DueOut(
+                due=verdict.due, said=verdict.said, eligible=told.eligible, came=told.came, went=told.went,
+                alarms=list(told.alarms),
+            )
+        )  # fmt: skip
 
     @bp.post("/snapshots", responses=answers({200: training.SnapshotOut, 201: training.SnapshotOut}, 409))
     @allow(Role.TRAINER, reach=Reach.NONE)

@@ -11,6 +11,8 @@ from pallor.clock import Clock
 from pallor.errors import Refused
 from pallor.release.channel import Channel
 
+CHALLENGE = "challenge"  # the kind of word that changes nothing but who answers beside the release, unseen
+
 
 class ChannelUnknown(Refused):
     """Nothing was ever rolled out on this channel."""

@@ -65,6 +65,11 @@ def export_snapshot(database: Database, store: ObjectStore, clock: Clock, table:
     return digest, new
 
 
+def teachable_cases(connection: Connection) -> frozenset[str]:
+    """The cases that a snapshot made now would hold."""
+    return frozenset(line.case_id for line in _lines(connection))
+
+
 def _register(database: Database, clock: Clock, digest: str, lines: list[LabelledPhoto], by: str) -> tuple[bool, str]:
     """Put on record what is about to be stored; whether it is new, and the claim on its object."""
     label_of = {line.case_id: line.label_id for line in lines}

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from backend.db.engine import Database
-from backend.db.tables import labels, photos, predictions
-from backend.services.channel_words import began_at, newest_of_all, running
+from backend.db.tables import channel_files, labels, photos, predictions
+from backend.services.channel_words import CHALLENGE, began_at, newest_of_all, running
 from backend.services.derive_label import is_newest
 from backend.services.halt_rules import Why, of_agreement, of_failures, of_shift
 from backend.services.move_rollout import NothingToGoBackTo, roll_back
@@ -54,15 +54,19 @@ def what_speaks_against(tx: Connection, row: Row[Any], now: datetime) -> Why | N
 
 def _why(tx: Connection, row: Row[Any], now: datetime) -> Why | None:
     against = reasons_against(tx)
-    if row.kind == "rollback" or row.previous_id is None or row.previous_id in against:
+    if row.previous_id in (None, row.release_id) or row.previous_id in against:
         return None  # there is nothing to go back to: what was taken back, the nodes stop by themselves
-    watched = running(row) or _young(row, now) or row.release_id in against
+    watched = running(row) or _young(tx, row, now) or row.release_id in against
     return what_speaks_against(tx, row, now) if watched else None
 
 
-def _young(row: Row[Any], now: datetime) -> bool:
-    """A release that reaches everybody is watched for a while yet."""
-    return bool((now - row.made_at).days < _WATCHED_DAYS)
+def _young(tx: Connection, row: Row[Any], now: datetime) -> bool:
+    """A release that reaches everybody is watched for a while yet; a challenger beside it begins no new watch."""
+    words = select(channel_files.c.made_at).where(
+        channel_files.c.rollout_id == row.rollout_id, channel_files.c.kind != CHALLENGE
+    )
+    moved_at = tx.execute(words.order_by(channel_files.c.seq.desc()).limit(1)).scalar_one()
+    return bool((now - moved_at).days < _WATCHED_DAYS)
 
 
 def _scores(tx: Connection, release_id: str) -> Sequence[float]:

@@ -153,7 +153,7 @@ def roll_back(database: Database, clock: Clock, channel: str, reason: str, *, by
     with database.write() as tx:
         there = newest_word(tx, channel)
         before = Channel.from_json(there.content)
-        if before.previous is None or there.kind == "rollback":
+        if before.previous in (None, before.release):
             raise NothingToGoBackTo(
                 "there is no release behind it", field="channel", value=channel,
                 remedy="Roll out another release, or have this one taken back: pallor-release yank.",

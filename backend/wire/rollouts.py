@@ -54,7 +54,7 @@ class WordOut(Wire):
     seq: int
     channel: str
     rollout_id: str
-    kind: Literal["start", "advance", "halt", "rollback"]
+    kind: Literal["start", "advance", "halt", "rollback", "challenge"]
     release_id: str
     previous_id: str | None
     percent: float

@@ -26,6 +26,24 @@ class ReleaseIdContradicted(Refused):
     """The path names one release, the body another."""
 
 
+class DueIn(Wire):
+    """What the trainer made last; left out before its first run."""
+
+    snapshot: Sha256 | None = Field(default=None, description="Of its last run, however that ended")
+    begun_at: Moment | None = Field(default=None, description="When that run was begun")
+    new_cases: Whole = Field(ge=1, le=1_000_000, description="So many new or lost cases are enough")
+    days: Whole = Field(ge=0, le=3650, description="After so many, one is enough")
+
+
+class DueOut(Wire):
+    due: bool
+    said: str = Field(description="Why, or what is missing")
+    eligible: int = Field(description="Cases that may teach a model now")
+    came: int = Field(description="Of them, new since the last run")
+    went: int = Field(description="Of the last run's, how many may not teach any more")
+    alarms: list[str] = Field(description="Drift that was found since then and that nobody has settled")
+
+
 class SnapshotPath(Wire):
     digest: Sha256
 

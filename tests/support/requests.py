@@ -415,6 +415,7 @@ EXAMPLES: dict[str, Example] = {
     "rights.put_consent": _put("/cases/{case_id}/consents/{new_id}", lambda _place: _SAID),
     "rights.put_erasure": _erasure,
     "rights.get_erasures": _get("/erasures"),
+    "training.post_due": lambda _api, _place: ("POST", "/training/due", {"json": {"new_cases": 100, "days": 30}}),
     "training.post_snapshot": _snapshot,
     "training.get_snapshots": _get("/snapshots"),
     "training.get_label_corrections": _get("/label-corrections"),

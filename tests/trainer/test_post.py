@@ -10,6 +10,7 @@ import pytest
 from backend.db.engine import Database
 from pallor.candidate import Gate, GateRefusal
 from pallor.clock import SystemClock
+from pallor.due import Due
 from pallor.ids import new_id
 from pallor.snapshot import read_snapshot
 from pallor.store.folder import FolderStore
@@ -42,6 +43,16 @@ def test_a_snapshot_is_asked_for_and_lies_in_the_store(served):
     digest = Api(f"{url}/", f" {api.tokens['trainer']}\n").export_snapshot()
     assert len(read_snapshot(FolderStore(store), digest)) == 1
     assert Api(url, api.tokens["trainer"]).export_snapshot() == digest
+
+
+def test_whether_a_release_is_due_is_asked_with_what_was_made_last_and_without(served):
+    url, _, api = served
+    trainer = Api(url, api.tokens["trainer"])
+    assert trainer.ask_due(None, new_cases=1, days=30) == Due(
+        True, "1 cases, and nothing was made here before; 1 are enough"
+    )
+    last = (trainer.export_snapshot(), SystemClock().now())
+    assert trainer.ask_due(last, new_cases=1, days=30).due is False
 
 
 def test_groups_are_handed_back_without_those_that_say_nothing(served):

@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
 from safetensors.torch import save_file
 
+from pallor.release.repository.keys import new_key
 from pallor.snapshot import snapshot_key
 from pallor.store.folder import FolderStore
 from tests.trainer.whole_round import Kill, Killed, shortest_recipe, write_dataset
@@ -126,6 +127,14 @@ def test_without_anything_to_learn_from_it_says_what_to_give(tmp_path, said, mon
     told = said().err
     assert "source-missing" in told
     assert "--data DIR" in told
+
+
+def test_a_key_that_does_not_open_is_refused_before_anything_is_done(place, said, tmp_path, monkeypatch):
+    new_key(tmp_path, "trainer", "long enough for a key")
+    monkeypatch.setenv("PALLOR_KEY_PASSPHRASE", "another one, and long enough")
+    assert main(place.cycle("--key", str(tmp_path / "trainer.key"))) == 2
+    assert "passphrase-wrong" in said().err
+    assert not place.runs.exists()
 
 
 def test_without_a_token_it_says_which_command_makes_one(place, said, monkeypatch):

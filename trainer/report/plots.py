@@ -177,6 +177,34 @@ def curve_plot(
         return _svg(figure).replace(">", f">{_ON_ITS_OWN}", 1)
 
 
+def record_plot(
+    curves: Sequence[Curve],
+    *,
+    best: float,
+    marks: Mapping[str, float] = MappingProxyType({}),
+    title: str = "Prospective AUROC by month of the visit",
+) -> str:
+    """What releases were worth over a year, as a file of its own.
+
+    Args:
+        curves: of each release the months (1 to 12) and the AUROC in them.
+        best: what the photos allow at most; ``marks``: months in which something else happened.
+    """
+    with _styled(title):
+        figure = Figure((5.6, 4.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axhline(best, color=_INK, linewidth=0.8, linestyle="--", alpha=0.7)
+        axes.annotate(f"best possible {best:g}", (1, best), (2, 3), textcoords="offset points", fontsize=9)
+        for name, month in marks.items():
+            axes.axvline(month, color=_INK, linewidth=0.8, linestyle=":", alpha=0.7)
+            axes.annotate(name, (month, 0.46), (3, 0), textcoords="offset points", fontsize=9)
+        _draw(axes, curves, marker="o")
+        axes.set_xticks(range(1, 13))
+        axes.set(xlabel="month", ylabel="AUROC", ylim=(0.45, 1), title=title)
+        figure.legend(loc="outside lower center")
+        return _svg(figure).replace(">", f">{_ON_ITS_OWN}", 1)
+
+
 def _styled(title: str) -> AbstractContextManager[None]:
     """The salt makes the same names in every run, and other names in every drawing of a page."""
     return mpl.rc_context({**_STYLE, "svg.hashsalt": title})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pallor.release.channel import Channel
 from pallor.release.manifest import Manifest
 from pallor.release.places import POLICY, candidate_target, channel_target, clearance_target, release_target
 from pallor.release.policy import Clearance, Policy
+from pallor.release.repository.keys import name_of
 from pallor.release.repository.ledger import Repository
 from pallor.release.repository.roles import CANDIDATES, CHANNELS, CLEARANCES, RELEASES
 from pallor.release.shelf import Release
@@ -184,6 +186,30 @@ def manifest_of(repository: Repository, release_id: str) -> tuple[Manifest, str]
         )  # fmt: skip
     data = repository.content(found)
     return Manifest.from_json(json.loads(data)), sha256_of(data)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the trainer has signed. ``signed_by``: names of the keys whose signatures count."""
+
+    manifest: Manifest
+    digest: str
+    signed_by: tuple[str, ...]
+
+
+def candidates_of(repository: Repository) -> dict[str, Candidate]:
+    """Every candidate that no person has made a release of, by id; raises ``RepositoryDamaged``."""
+    found, released = repository.newest(CANDIDATES), releases_of(repository)
+    if found is None:
+        return {}
+    result = repository.delegator(CANDIDATES).get_verification_result(CANDIDATES, found.signed_bytes, found.signatures)
+    names = tuple(sorted(name_of(key) for key in result.signed.values()))
+    read = {target.path.split("/")[1]: repository.content(target) for target in found.signed.targets.values()}
+    return {
+        release_id: Candidate(Manifest.from_json(json.loads(data)), sha256_of(data), names)
+        for release_id, data in read.items()
+        if release_id not in released
+    }
 
 
 def candidate_of(repository: Repository, release_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from trainer.due import is_due
+from pallor.due import is_due
 
 MADE = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = {f"case-{i}" for i in range(50)}
@@ -29,8 +29,17 @@ def test_after_the_days_one_changed_case_is_enough_and_none_is_not():
 
 
 def test_it_says_how_much_is_missing():
-    assert told(OLD | {"a"}).said == "1 cases came or went since 2026-11-01; due at 3, or at one after 30 days"
+    assert told(OLD | {"a"}).said == (
+        "1 cases came or went since 2026-11-01; due at 3, or at one after 30 days or with an alarm of drift"
+    )
 
 
-def told(cases, days_later=1):
-    return is_due(cases, OLD, MADE, MADE + timedelta(days=days_later), new_cases=3, days=30)
+def test_an_alarm_of_drift_makes_it_due_at_once_where_there_is_anything_new_to_learn_from():
+    found = told(OLD | {"a"}, alarms=["site-8: scores moved"])
+    assert found.due
+    assert found.said == "1 cases came or went since 2026-11-01, and drift was found: site-8: scores moved"
+    assert not told(OLD, alarms=["site-8: scores moved"]).due
+
+
+def told(cases, days_later=1, alarms=()):
+    return is_due(cases, OLD, MADE, MADE + timedelta(days=days_later), new_cases=3, days=30, alarms=alarms)

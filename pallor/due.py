@@ -1,13 +1,13 @@
-"""When is a new release worth making?"""
+"""When is a new release worth making? The server answers a timer that asks, or the trainer where there is none."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True)
 class Due:
-    """A verdict with its reason, for whoever reads the timer's log."""
+    """A verdict with its reason, for whoever reads the timer's log or the audit trail."""
 
     due: bool
     said: str
@@ -21,8 +21,9 @@ def is_due(
     *,
     new_cases: int,
     days: int,
+    alarms: Sequence[str] = (),
 ) -> Due:
-    """Whether enough has come in since the last run.
+    """Whether enough has come in since the last run, or what is measured has moved.
 
     Args:
         cases: that may be learned from now.
@@ -31,6 +32,8 @@ def is_due(
         made_at: when that run was begun.
         new_cases: as many new or lost cases make it due at once.
         days: after so many, one changed case is enough.
+        alarms: drift that was found since that run and that nobody has settled, in words; with one changed case it
+            makes it due at once.
     """
     if learned_from is None or made_at is None:
         said = f"{len(cases)} cases, and nothing was made here before"
@@ -39,6 +42,8 @@ def is_due(
     said = f"{changed} cases came or went since {made_at:%Y-%m-%d}"
     if changed >= new_cases:
         return Due(True, f"{said}; {new_cases} are enough")
+    if changed and alarms:
+        return Due(True, f"{said}, and drift was found: {'; '.join(alarms)}")
     if changed and now - made_at >= timedelta(days=days):
         return Due(True, f"{said}, more than {days} days ago")
-    return Due(False, f"{said}; due at {new_cases}, or at one after {days} days")
+    return Due(False, f"{said}; due at {new_cases}, or at one after {days} days or with an alarm of drift")
