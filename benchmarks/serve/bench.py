@@ -58,14 +58,20 @@ class Bench:
             return redis.Redis(unix_socket_path=self.url.removeprefix("redis+socket://"), db=database)
         return redis.Redis.from_url(f"{self.url}/{database}")
 
-    def stage(self, database: int, *, fresh: bool = True) -> None:
-        """Lay all messages ready where no worker looks; ``release_all`` lets them go at once, for nothing."""
+    def stage(self, database: int, *, fresh: bool = True) -> list[str]:
+        """Lay all messages ready where no worker looks, so that letting them go costs nothing; their photos' ids."""
         app = Celery("benchmark", broker=self.url_of(database), set_as_current=False)
         app.conf.update(queue_settings())
-        for message in self.messages:
-            payload = message.to_payload() | ({"photo_id": new_id()} if fresh else {})
+        photo_ids = [new_id() if fresh else message.photo_id for message in self.messages]
+        for message, photo_id in zip(self.messages, photo_ids, strict=True):
+            payload = message.to_payload() | {"photo_id": photo_id}
             app.send_task(PredictCase.NAME, kwargs={"payload": payload}, queue=_STAGED, retry=False)
         app.close()
+        return photo_ids
+
+    def let_one_go(self, client: "redis.Redis") -> None:
+        """What was staged first of what is left comes to whoever serves this client's database."""
+        client.lmove(_STAGED, PredictCase.QUEUE, "RIGHT", "LEFT")
 
     def seconds_until_answered(self, database: int) -> float:
         """Let what is staged go; seconds until each has an answer on the queue of answers, which is emptied."""
