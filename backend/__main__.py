@@ -19,7 +19,7 @@ from backend.consumer import register
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated, migrate
 from backend.metrics import BackendMetrics, serving_metrics
-from backend.office import devices, drift, laboratory, people, prospect, releases, rollouts, sealing, trail
+from backend.office import devices, drift, eligibility, laboratory, people, prospect, releases, rollouts, sealing, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
 from backend.services.ask_challenger import ask_challenger
@@ -101,7 +101,7 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
             settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
-            settings.put_aside_days, parts.repository, _signing(settings, parts),
+            settings.put_aside_days, parts.repository, parts.cleared, _signing(settings, parts),
         )  # fmt: skip
     return 0
 
@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     command("serve", _serve, "answer HTTP (gunicorn)", Settings)
     command("consume", _consume, "take the workers' answers from the queue and record them", Settings)
     command("sweep", _sweep, "send again what waits, write labels, take away what was erased, serve metrics", Settings)
-    for part in (people, devices, sealing, laboratory, releases, prospect, drift, rollouts, trail):
+    for part in (people, devices, sealing, laboratory, releases, prospect, drift, eligibility, rollouts, trail):
         part.add_commands(command)
     return parser
 

@@ -15,6 +15,7 @@ from backend.services.acknowledge_alert import escalate_alerts
 from backend.services.apply_retention import apply_retention
 from backend.services.derive_label import label_key
 from backend.services.erase import finish_erasures
+from backend.services.hear_clearances import hear_clearances
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.look_after_put_aside import discard_old
 from backend.services.offer_challenger import offer_challenger
@@ -23,6 +24,7 @@ from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import discard_stale_sealed
 from backend.services.settle_waiting import forget_unmatched, settle_waiting
 from backend.services.sign_channels import Signing, sign_channels, sign_newest
+from backend.services.signed_clearances import Cleared
 from backend.services.standing_consents import care_stands
 from backend.services.take_away import ask_to_take_away, take_away_objects
 from backend.services.take_in_photo import message_for
@@ -66,9 +68,10 @@ class Moved:
 
 @dataclass(frozen=True)
 class Heard:
-    """What people have taken back since the last look, and what the trainer has offered."""
+    """What people have said of releases since the last look, and what the trainer has offered."""
 
     releases_taken_back: int
+    clearances_changed: int
     challengers_offered: int
 
 
@@ -117,7 +120,7 @@ def keep_house(database: Database, clock: Clock, label_table: str, put_aside_day
 def sweep_until(stop: threading.Event, pause_seconds: float, database: Database, store: ObjectStore, clock: Clock,
                 send: Send, resend_seconds: float, label_table: str,
                 nothing_queued: Callable[[], bool], alert_hours: float, put_aside_days: int, repository: Repository,
-                signing: Signing | None = None) -> None:  # fmt: skip
+                cleared: Cleared, signing: Signing | None = None) -> None:  # fmt: skip
     """Round after round; what is away now is tried again in the next. ``signing``: with it, rollouts are signed."""
     kept_at: datetime | None = None
     looked_at: datetime | None = None
@@ -129,20 +132,21 @@ def sweep_until(stop: threading.Event, pause_seconds: float, database: Database,
             _tell(sweep(database, store, clock, send, resend_seconds, nothing_queued, label_table, alert_hours))
         except Unavailable as error:
             log.warning("not swept", extra={"code": error.code(), "fault": str(error)})
-        looked_at = _look_after_rollouts(database, clock, repository, signing, looked_at)
+        looked_at = _look_after_rollouts(database, clock, repository, cleared, signing, looked_at)
 
 
 def _look_after_rollouts(
-    database: Database, clock: Clock, repository: Repository, signing: Signing | None, looked_at: datetime | None
-) -> datetime | None:
-    """Hear now and then what people have taken back, move rollouts, sign what is newest; when that last was.
+    database: Database, clock: Clock, repository: Repository, cleared: Cleared, signing: Signing | None,
+    looked_at: datetime | None,
+) -> datetime | None:  # fmt: skip
+    """Hear now and then what people clear and take back, move rollouts, sign what is newest; when that last was.
 
     Labels wait for none of it.
     """
     look = looked_at is None or not timedelta() <= clock.now() - looked_at < _LOOK
     try:
         if look:
-            _tell(hear(database, clock, repository))
+            _tell(hear(database, clock, repository, cleared))
         moved = move_rollouts(database, clock, signing)
         _tell(moved)
         if signing is not None and (look or moved.signed):
@@ -153,9 +157,10 @@ def _look_after_rollouts(
     return looked_at
 
 
-def hear(database: Database, clock: Clock, repository: Repository) -> Heard:
+def hear(database: Database, clock: Clock, repository: Repository, cleared: Cleared) -> Heard:
     """Look at what key holders and the trainer have published."""
     return Heard(
+        clearances_changed=hear_clearances(database, clock, cleared),
         releases_taken_back=hear_what_was_taken_back(database, clock, repository),
         challengers_offered=offer_challenger(database, clock, repository),
     )

@@ -12,6 +12,7 @@ from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 from pallor.release.policy import Clearance
 from pallor.subject import Pregnancy
+from pallor.verification import is_audited
 
 
 class AdviceCode(StrEnum):
@@ -77,6 +78,9 @@ def advise(
         return Advice(
             AdviceCode.REFER, "Refer for a blood test: the photo suggests anaemia.", ("screen-positive",), True
         )
+    if is_audited(case.id):
+        words = "Refer for a blood test: chosen by chance, as one in ten is, to learn whom the photo misses."
+        return Advice(AdviceCode.REFER, words, ("audit",), True)
     n = clearance.negatives_anaemic_in_100
     words = f"Low chance from this photo: about {n} in 100 people with this result here are anaemic."
     return Advice(AdviceCode.LOW_CHANCE, words, ("screen-negative",), True)
@@ -116,12 +120,18 @@ def _without_score(refused_photos: int, waiting_photos: int) -> Advice:
 def _doubts(
     case: Case, prediction: Prediction, manifest: Manifest | None, clearance: Clearance | None
 ) -> tuple[str, ...]:
-    """Every reason why the score decides nothing here; empty when it may."""
     if manifest is None:
         return ("release-unknown",)
+    return doubts_of(case, prediction.release_id, prediction.probability, manifest, clearance)
+
+
+def doubts_of(
+    case: Case, release_id: str, probability: float, manifest: Manifest, clearance: Clearance | None
+) -> tuple[str, ...]:
+    """Every reason why the score of a release decides nothing here; empty when it may."""
     uses = [manifest.intended_use, *([clearance.scope] if clearance else [])]
     found = []
-    if clearance is None or clearance.release_id != prediction.release_id:
+    if clearance is None or clearance.release_id != release_id:
         found.append("not-cleared")
     if manifest.world == "synthetic":
         found.append("synthetic-release")
@@ -131,6 +141,6 @@ def _doubts(
         found.append("pregnancy-outside-intended-use")
     if case.sore_eye:
         found.append("red-or-sore-eye")
-    if manifest.refer_low <= prediction.probability <= manifest.refer_high:
+    if manifest.refer_low <= probability <= manifest.refer_high:
         found.append("score-undecided")
     return tuple(found)

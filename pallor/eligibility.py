@@ -2,15 +2,27 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from pallor.label import Label
 
+
+class Reason(StrEnum):
+    """Everything that keeps a label from training."""
+
+    PRACTICE = "practice-site"
+    NO_CONSENT = "no-consent-to-training"
+    NO_CRITERION = "no-criterion"
+    NO_PHOTO = "no-usable-photo"
+    TOO_FAR = "specimen-too-far-from-photo"
+    SAME_PHOTO = "same-photo-of-another-subject"
+    CONFLICTING = "conflicting-values"
+    RETRACTED = "result-retracted"  # there is no value any more
+
+
 MAX_SPECIMEN_GAP = timedelta(hours=48)
 # What keeps a value from being this person's at that visit, or from being a value at all: it judges no release either.
-UNUSABLE = frozenset(
-    {"no-criterion", "specimen-too-far-from-photo", "same-photo-of-another-subject", "conflicting-values",
-     "result-retracted"}
-)  # fmt: skip
+UNUSABLE = frozenset({Reason.NO_CRITERION, Reason.TOO_FAR, Reason.SAME_PHOTO, Reason.CONFLICTING, Reason.RETRACTED})
 
 
 @dataclass(frozen=True)
@@ -30,17 +42,17 @@ class Evidence:
     practice: bool
 
 
-def withheld_reasons(evidence: Evidence) -> tuple[str, ...]:
-    """Stable codes of everything that keeps a label from training; empty when it is eligible."""
+def withheld_reasons(evidence: Evidence) -> tuple[Reason, ...]:
+    """Everything that keeps a label from training; empty when it is eligible."""
     near = [at for at in evidence.captured_at if is_near(at, evidence.taken_at)]
     checks = {
-        "practice-site": evidence.practice,
-        "no-consent-to-training": not evidence.consent_to_training,
-        "no-criterion": evidence.label.severity is None,
-        "no-usable-photo": not evidence.captured_at,
-        "specimen-too-far-from-photo": bool(evidence.captured_at) and not near,
-        "same-photo-of-another-subject": evidence.same_photo_elsewhere,
-        "conflicting-values": len(set(evidence.values_g_per_l)) > 1,
+        Reason.PRACTICE: evidence.practice,
+        Reason.NO_CONSENT: not evidence.consent_to_training,
+        Reason.NO_CRITERION: evidence.label.severity is None,
+        Reason.NO_PHOTO: not evidence.captured_at,
+        Reason.TOO_FAR: bool(evidence.captured_at) and not near,
+        Reason.SAME_PHOTO: evidence.same_photo_elsewhere,
+        Reason.CONFLICTING: len(set(evidence.values_g_per_l)) > 1,
     }
     return tuple(reason for reason, holds in checks.items() if holds)
 

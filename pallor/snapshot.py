@@ -9,7 +9,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
@@ -117,7 +117,7 @@ def snapshot_key(digest: str) -> str:
 
 
 def _spelled(lines: Iterable[LabelledPhoto]) -> bytes:
-    return b"".join(sorted(canonical_json(asdict(line)) + b"\n" for line in lines))
+    return b"".join(sorted(canonical_json(vars(line)) + b"\n" for line in lines))
 
 
 def _unpacked(data: bytes) -> bytes:

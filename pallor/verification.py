@@ -1,10 +1,10 @@
 """Why blood was taken: a release is only as well known as the people whose blood tells, and they are not all alike.
 
 While a release is studied everybody is sent for blood. Once it is cleared, whom it finds is sent, and a fixed share of
-the others, chosen by nothing but their case's id: without them nobody would ever learn whom it misses.
+the others, chosen by nothing but their case's id: without them nobody would ever learn whom it misses. What is said of
+a case (``pallor.advice``) sends them; the record weighs each for all those whom it stands for.
 """
 
-from datetime import datetime
 from enum import StrEnum
 
 from pallor.digest import hex_of, sha256_of
@@ -27,16 +27,14 @@ def is_audited(case_id: str, share: float = AUDIT_SHARE) -> bool:
     return int(hex_of(sha256_of(f"audit {case_id}".encode()))[:8], 16) < share * _BOUND
 
 
-def why_blood(
-    case_id: str, captured_at: datetime, *, referred: bool, cleared_from: datetime | None, share: float = AUDIT_SHARE
-) -> WhyBlood:
-    """Why this person was sent, or not.
+def why_blood(case_id: str, *, cleared: bool, referred: bool, share: float = AUDIT_SHARE) -> WhyBlood:
+    """Why this person was sent, or not: then blood is taken for a reason of its own.
 
     Args:
-        referred: the release's answer sends for blood by itself.
-        cleared_from: since when the release may advise; None while it is investigational.
+        cleared: the release that was shown might advise when the photo was taken.
+        referred: its answer, or doubt about it, sends for blood by itself.
     """
-    if cleared_from is None or captured_at < cleared_from:
+    if not cleared:
         return WhyBlood.INVESTIGATIONAL
     if referred:
         return WhyBlood.SCREEN_POSITIVE

@@ -8,6 +8,7 @@ from backend.api import show
 from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, shown
 from backend.auth import Reach, allow
 from backend.services.read_records import list_labels, list_predictions, list_releases
+from backend.services.withheld_labels import count_withheld, list_withheld
 from backend.wire import cursors, out, received
 
 
@@ -35,6 +36,23 @@ def admin_api(parts: Parts) -> APIBlueprint:
         page = rows[: query.limit]
         after = cursors.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
         return shown(out.LabelPage(items=[show.label(row) for row in page], next=after))
+
+    @bp.get("/eligibility", responses=answers({200: out.EligibilityOut}))
+    @allow(Role.ADMIN, Role.TRAINER, reach=Reach.NONE)
+    def get_eligibility(query: out.SiteQuery) -> Response:
+        """How many labels may teach a model, and why the others may not"""
+        found = count_withheld(parts.database, site=query.site)
+        return shown(out.EligibilityOut(eligible=found.eligible, withheld=found.withheld))
+
+    @bp.get("/eligibility/<reason>", responses=answers({200: out.WithheldPage}))
+    @allow(Role.ADMIN, reach=Reach.LIST)
+    def get_withheld(path: out.ReasonPath, query: out.WithheldQuery) -> Response:
+        """The cases behind a count, the one that has waited longest first"""
+        after = cursors.read_moment_cursor(query.cursor)
+        rows = list_withheld(parts.database, path.reason, query.limit + 1, after, site=query.site)
+        page = rows[: query.limit]
+        next_ = cursors.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        return shown(out.WithheldPage(items=[show.withheld(row) for row in page], next=next_))
 
     @bp.get("/releases", responses=answers({200: out.ReleasePage}))
     @allow(Role.ADMIN, reach=Reach.NONE)

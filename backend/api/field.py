@@ -15,7 +15,6 @@ from backend.services.read_records import list_cases, list_changes, show_amendme
 from backend.services.receive_photo import photo_state, receive_piece
 from backend.services.receive_report import Laboratory
 from backend.services.settle_waiting import settle_waiting
-from backend.services.signed_clearances import Cleared
 from backend.services.submit_case import submit_case
 from backend.services.take_in_photo import Declaration
 from backend.wire import cursors, out, received
@@ -37,9 +36,7 @@ def field_api(parts: Parts) -> APIBlueprint:
     intake = parts.intake
     limits = intake.limits
     laboratory = Laboratory(parts.database, parts.clock, parts.settings.label_table)
-    # A clearance counts in the real world, below a root that was pinned.
-    pinned = parts.settings.root_metadata is not None and parts.settings.world == "real"
-    cleared = Cleared((lambda: parts.repository) if pinned else None, parts.clock)
+    cleared = parts.cleared
 
     @bp.put("/cases/<case_id>", responses=answers({200: out.CaseReceipt, 201: out.CaseReceipt}, 409, 410))
     @allow(Role.FIELD, reach=Reach.BODY, delivers=True)

@@ -12,6 +12,7 @@ from backend.access.throttle import Throttle
 from backend.auth import Caller
 from backend.db.engine import Database
 from backend.queue import Send
+from backend.services.signed_clearances import Cleared
 from backend.services.take_in_photo import Intake
 from backend.settings import Settings
 from pallor.clock import Clock
@@ -45,6 +46,12 @@ class Parts:
         """One for the whole process, which decodes only so many photos at a time."""
         limits = Limits(max_bytes=self.settings.max_photo_bytes)
         return Intake(self.database, self.store, self.clock, self.send, limits, self.settings.label_table)
+
+    @cached_property
+    def cleared(self) -> Cleared:
+        """What people have cleared: it counts in the real world, below a root that was pinned."""
+        pinned = self.settings.root_metadata is not None and self.settings.world == "real"
+        return Cleared((lambda: self.repository) if pinned else None, self.clock)
 
     @property
     def repository(self) -> Repository:

@@ -68,6 +68,7 @@ def case(view: CaseView, within: frozenset[str] | None) -> out.CaseOut:
         alert=alert(view.alert) if view.alert else None,
         follow_up=_stands(view),
         warnings=warnings,
+        why_blood=view.why_blood,
         recollect=out.RecollectOut(reason=view.recollect[0], asked_at=view.recollect[1]) if view.recollect else None,
         **{name: facts[name] for name in facts if name not in ("id", "consent")},
     )
@@ -96,6 +97,17 @@ def _stands(view: CaseView) -> after.FollowUpOut | None:
         return follow_up(view.follow_up)
     anaemic = view.label is not None and view.label.record["anaemic"]
     return _TO_CALL if anaemic or view.alert is not None else None
+
+
+def withheld(row: Row[Any]) -> out.WithheldOut:
+    return out.WithheldOut(
+        case_id=row.case_id,
+        label_id=row.id,
+        site=row.site,
+        subject_code=row.subject_code,
+        withheld=row.record["withheld"],
+        since=row.derived_at,
+    )
 
 
 def follow_up(row: Row[Any]) -> after.FollowUpOut:

@@ -517,6 +517,15 @@ taken_back = Table(  # releases that people have taken back for good; what they 
     Column("heard_at", Moment, nullable=False),
 )
 
+cleared = Table(  # when each release might advise, as it was heard: by that the record knows who was sent for blood
+    "cleared",
+    metadata,
+    Column("release_id", String(64), primary_key=True),
+    Column("since", Moment, primary_key=True),
+    Column("until", Moment),  # when it counted no more
+    Column("clearance", JSON, nullable=False),
+)
+
 workers = Table(  # the last word of each worker about itself
     "workers",
     metadata,

@@ -5,12 +5,17 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
 
 from backend.office.parts import AddCommand, open_database, print_table
 from backend.record.clearance_rule import conditions_of
+from backend.record.drift.cases import Place, Where
 from backend.record.figures import Share, figures_of
 from backend.record.report import clearance_json, csv_lines, figures_json
-from backend.services.read_prospect import Prospect, read_prospect
+from backend.services.drift_alarms import moved_cases, state_of
+from backend.services.read_prospect import Prospect, draw_prospect, read_prospect
 from backend.settings import DatabaseSettings
 from pallor.clock import SystemClock, utc_text
 
@@ -20,16 +25,22 @@ def add_commands(command: AddCommand) -> None:
     record = command("record", _record, "what a release said before anybody knew, against what the laboratory found")
     record.add_argument("release", help="its id, see GET /releases")
     record.add_argument("--csv", type=Path, help="write the cases that count into this file, one a line")
+    record.add_argument("--svg", type=Path, help="draw the record over time into this file")
     record.add_argument("--json", action="store_true", help="everything, for programs")
 
 
 def _record(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     found = read_prospect(open_database(settings), SystemClock(), options.release)
     if options.csv:
-        options.csv.write_text("".join(csv_lines(found.counted)), encoding="utf-8")
+        options.csv.write_text(
+            "".join(csv_lines(found.counted, moved_cases(found.counted, found.drift))), encoding="utf-8"
+        )
         print(f"{len(found.counted)} cases in {options.csv}", file=sys.stderr)
+    if options.svg:
+        options.svg.write_text(draw_prospect(found), encoding="utf-8")
     if options.json:
-        print(json.dumps(figures_json(found.counted) | {"clearance": clearance_json(found.counted)}))
+        said = {"clearance": clearance_json(found.counted), "drift": [_told(row) for row in found.drift]}
+        print(json.dumps(figures_json(found.counted) | said))
     else:
         _print(found)
     return 0
@@ -42,9 +53,18 @@ def _print(found: Prospect) -> None:
     print(f"blood: {sum(found.sent.values())} were to have it taken, {sum(found.never_came.values())} never came")
     shares = [(name.replace("_", " "), *_row(one)) for name, one in vars(figures).items() if isinstance(one, Share)]
     print_table(("figure", "of", "value", "interval"), shares)
+    for row in found.drift:
+        told = _told(row)
+        print(f"moved, {told['state']}: {told['what']}, {told['where']}, since {told['since']}: {told['said']}")
     print()
     rows = [("yes" if one.holds else "NO", one.name, one.said, one.missing) for one in conditions_of(found.counted)]
     print_table(("holds", "condition of clearance", "found", "missing"), rows)
+
+
+def _told(alarm: Row[Any]) -> dict[str, str]:
+    place = str(Place(Where(alarm.place_kind), alarm.place))
+    since = utc_text(alarm.since)
+    return {"what": alarm.what, "where": place, "since": since, "said": alarm.said, "state": state_of(alarm).value}
 
 
 def _row(one: Share) -> tuple[object, ...]:

@@ -29,7 +29,7 @@ class Condition:
 
 def conditions_of(counted: Counted) -> tuple[Condition, ...]:
     """Every condition, of the cases that may clear; a release is cleared when all hold."""
-    clearing = counted.where(counted.clears)
+    clearing = counted.where(counted.clears & (counted.weight > 0))  # the others were tested for a reason of their own
     return tuple(_conditions(clearing, figures_of(clearing)))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ Flags = NDArray[np.bool_]
 Words = NDArray[Any]
 
 # What a case is told apart by; `hb-band` needs the laboratory's value, the others are known beforehand.
-BY = ("site", "age-band", "sex", "phone", "week", "hb-band")
+BY = ("site", "age-band", "sex", "phone", "phone-model", "week", "hb-band")
 HB_BANDS = (("below 70", 70.0), ("70 to 99", 100.0), ("100 to 119", 120.0), ("120 and above", np.inf))
 _AGE_BANDS = ((6, "below 6 months"), (24, "6 to 23 months"), (60, "24 to 59 months"), (180, "5 to 14 years"))
 
@@ -22,7 +23,9 @@ class Counted:
     """One row a case; every array is (n,).
 
     Attributes:
-        probability: of the release, for the case's first photo that it scored.
+        captured_at: aware; of the case's first photo that the release scored. ``why``: blood was taken
+            (``pallor.verification``).
+        probability: of the release, for that photo.
         referred: whether that would have sent the person for blood: at or above the threshold, or undecided.
         hb: adjusted for altitude, g/L. ``anaemic``, ``severe``: by the label table of the release's deployment.
         weight: how many people the case stands for: negatives under clearance are sampled, and weigh more.
@@ -31,6 +34,8 @@ class Counted:
     """
 
     case_id: Words
+    captured_at: Words
+    why: Words
     probability: Floats
     referred: Flags
     hb: Floats
@@ -46,10 +51,16 @@ class Counted:
     def where(self, chosen: Flags) -> "Counted":
         """The rows that are chosen."""
         return Counted(
-            self.case_id[chosen], self.probability[chosen], self.referred[chosen], self.hb[chosen],
-            self.anaemic[chosen], self.severe[chosen], self.weight[chosen], self.clears[chosen],
-            {name: words[chosen] for name, words in self.by.items()},
+            self.case_id[chosen], self.captured_at[chosen], self.why[chosen], self.probability[chosen],
+            self.referred[chosen], self.hb[chosen], self.anaemic[chosen], self.severe[chosen], self.weight[chosen],
+            self.clears[chosen], {name: words[chosen] for name, words in self.by.items()},
         )  # fmt: skip
+
+
+def week_of(moment: datetime) -> str:
+    """The ISO week of a moment."""
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def hb_band(hb: float) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -37,15 +37,22 @@ def shares_json(sent: Mapping[str, int], never_came: Mapping[str, int]) -> dict[
     return {site: {"sent": sent[site], "never_came": never_came.get(site, 0)} for site in sorted(sent)}
 
 
-def csv_lines(counted: Counted) -> Iterator[str]:
-    """One line a case, without who it was beyond its id."""
-    yield _line("case_id", "probability", "referred", "hb_g_per_l", "anaemic", "severe", "weight", "may_clear", *BY)
+def csv_lines(counted: Counted, moved: Sequence[str]) -> Iterator[str]:
+    """One line a case, without who it was beyond its id.
+
+    Args:
+        moved: of each case what had moved when its photo was taken (``backend.record.drift``).
+    """
+    yield _line(
+        "case_id", "probability", "referred", "hb_g_per_l", "anaemic", "severe", "why_blood", "weight", "may_clear",
+        *BY, "drift",
+    )  # fmt: skip
     for at in range(len(counted)):
         words = (counted.by[name][at] for name in BY)
         yield _line(
             counted.case_id[at], round(float(counted.probability[at]), 6), int(counted.referred[at]),
-            float(counted.hb[at]), int(counted.anaemic[at]), int(counted.severe[at]), float(counted.weight[at]),
-            int(counted.clears[at]), *words,
+            float(counted.hb[at]), int(counted.anaemic[at]), int(counted.severe[at]), counted.why[at],
+            float(counted.weight[at]), int(counted.clears[at]), *words, moved[at],
         )  # fmt: skip
 
 

@@ -14,12 +14,11 @@ from pallor.case import Case
 from pallor.clock import Clock, utc_text
 from pallor.consent import Purpose
 from pallor.digest import digest_of
-from pallor.eligibility import Evidence, withheld_reasons
+from pallor.eligibility import Evidence, Reason, withheld_reasons
 from pallor.ids import new_id
 from pallor.lab import Hb, read_hb
 from pallor.label import Label, label_of
 
-RETRACTED = "result-retracted"
 USABLE = ("waiting", "scored")  # states of a photo whose quality was good enough
 
 
@@ -108,7 +107,13 @@ def _retract(tx: Connection, clock: Clock, case_id: str, *, by: str) -> None:
     if there is None or there.record.get("retracted"):
         return
     content = {name: value for name, value in there.record.items() if name not in ("id", "supersedes", "derived_at")}
-    nothing = {"retracted": True, "withheld": [RETRACTED], "severity": None, "anaemic": None, "no_criterion": RETRACTED}
+    nothing = {
+        "retracted": True,
+        "withheld": [Reason.RETRACTED],
+        "severity": None,
+        "anaemic": None,
+        "no_criterion": Reason.RETRACTED,
+    }
     _supersede(tx, clock, case_id, content | nothing, eligible=False, by=by)
 
 

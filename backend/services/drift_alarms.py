@@ -1,13 +1,16 @@
 """Alarms that something has moved: open until somebody has seen them, or until a snapshot holds what is new."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Row, literal, select, true, tuple_, update
 
 from backend.db.engine import Database
 from backend.db.tables import cases, drift_alarms, photos, snapshot_cases
+from backend.record.counted import Counted
 from backend.record.drift.cases import Where
 from backend.services.audit import write_audit
 from backend.services.records import not_found
@@ -49,6 +52,24 @@ def list_drift_alarms(
         query = query.where(tuple_(*key) < tuple_(*bound))
     with database.read() as connection:
         return list(connection.execute(query))
+
+
+def drift_of(tx: Connection, release_id: str) -> Sequence[Row[Any]]:
+    """Every alarm of a release, the oldest first."""
+    query = select(drift_alarms).where(drift_alarms.c.release_id == release_id)
+    return tx.execute(query.order_by(drift_alarms.c.raised_at, drift_alarms.c.id)).all()
+
+
+def moved_cases(counted: Counted, alarms: Sequence[Row[Any]]) -> list[str]:
+    """Of each case what had moved where and when its photo was taken, in a word or several; empty for most."""
+    words: list[list[str]] = [[] for _ in range(len(counted))]
+    for row in alarms:
+        rows = counted.captured_at >= row.since
+        if row.place_kind != Where.EVERYWHERE:
+            rows &= counted.by["site" if row.place_kind == Where.SITE else "phone-model"] == row.place
+        for at in np.flatnonzero(rows):
+            words[at].append(row.what)
+    return [" ".join(sorted(set(some))) for some in words]
 
 
 def show_drift_alarm(database: Database, alarm_id: str) -> Row[Any]:

@@ -5,7 +5,7 @@ in anything the release learned from.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,15 +26,18 @@ from backend.db.tables import (
     sites,
     snapshot_cases,
 )
-from backend.record.counted import HB_BANDS, Counted, age_band, hb_band
+from backend.record.counted import BY, HB_BANDS, Counted, age_band, hb_band, week_of
+from backend.record.plot import Mark, draw_over_time
 from backend.services.derive_label import is_newest
+from backend.services.drift_alarms import drift_of
 from backend.services.known_release import known_release
+from backend.services.why_blood import why_blood_of
 from pallor.clock import Clock
 from pallor.eligibility import UNUSABLE, is_near
 from pallor.lab import Performer, Specimen, counts_for_clearance
 from pallor.label import Severity
 from pallor.release.manifest import Manifest
-from pallor.verification import WhyBlood, weight_of, why_blood
+from pallor.verification import WhyBlood, weight_of
 
 NEVER_CAME_AFTER = timedelta(days=14)
 _ROWS_AT_ONCE = 2000
@@ -60,25 +63,22 @@ class Prospect:
     left_out: Mapping[str, int]
     sent: Mapping[str, int]
     never_came: Mapping[str, int]
+    drift: Sequence[Row[Any]]  # every alarm that something has moved, the oldest first
     refusals: Mapping[str, tuple[int, int]]  # by Hb band: photos since then, and how many of them could not be used
 
 
-def read_prospect(
-    database: Database, clock: Clock, release_id: str, *, cleared_from: datetime | None = None
-) -> Prospect:
+def read_prospect(database: Database, clock: Clock, release_id: str) -> Prospect:
     """Everything that counts for a release.
-
-    Args:
-        cleared_from: since when the release may advise; None while it is investigational.
 
     Raises:
         NotFound: nothing is on record of such a release.
     """
     with database.read() as connection:
         manifest, known_since = known_release(connection, release_id)
-        told = _Told(clock.now(), manifest, known_since, cleared_from, _Learned.of(connection, manifest))
+        told = _Told(clock.now(), manifest, known_since, why_blood_of(connection), _Learned.of(connection, manifest))
         rows = [told.counted(row) for row in _first_answers(connection, release_id) if told.hear(row)]
         refusals = _refusals(connection, known_since)
+        drift = drift_of(connection, release_id)
     return Prospect(
         release_id=release_id,
         known_since=known_since,
@@ -86,11 +86,18 @@ def read_prospect(
         refer_low=manifest.refer_low,
         refer_high=manifest.refer_high,
         counted=_columns(rows),
+        drift=drift,
         refusals=refusals,
         left_out=dict(told.left_out),
         sent=dict(told.sent),
         never_came=dict(told.never_came),
     )
+
+
+def draw_prospect(found: Prospect) -> str:
+    """The record over time, with what has moved, as SVG."""
+    marks = [Mark(week_of(row.since), f"{row.what} {row.place} {row.said}") for row in found.drift]
+    return draw_over_time(f"{found.release_id}, by the week of the photo", found.counted, marks)
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,9 @@ class _Told:
     """Goes through a release's answers once, and keeps count of what becomes of each."""
 
     def __init__(
-        self, now: datetime, manifest: Manifest, since: datetime, cleared_from: datetime | None, learned: _Learned
+        self, now: datetime, manifest: Manifest, since: datetime, why: Mapping[str, WhyBlood], learned: _Learned
     ) -> None:
-        self._now, self._manifest, self._since = now, manifest, since
-        self._cleared_from, self._learned = cleared_from, learned
+        self._now, self._manifest, self._since, self._why_of, self._learned = now, manifest, since, why, learned
         self.left_out, self.sent, self.never_came = Counter[str](), Counter[str](), Counter[str]()
 
     def hear(self, row: Row[Any]) -> bool:
@@ -152,12 +158,13 @@ class _Told:
         hb, use = float(record["adjusted_g_per_l"]), self._manifest.intended_use
         in_scope = use.min_age_months <= subject["age_months"] <= use.max_age_months
         in_scope = in_scope and (use.pregnant or subject["pregnancy"] == "no")
-        year, week, _ = row.captured_at.isocalendar()
+        why = self._why(row)
         return (
-            row.case_id, row.probability, self._referred(row.probability), hb, record["anaemic"],
-            record["severity"] == Severity.SEVERE, weight_of(self._why(row)),
+            row.case_id, row.captured_at, why.value, row.probability, self._referred(row.probability), hb,
+            record["anaemic"], record["severity"] == Severity.SEVERE, weight_of(why),
             in_scope and counts_for_clearance(Specimen(row.specimen), Performer(row.performer)),
-            row.site, age_band(subject["age_months"]), subject["sex"], _phone(row), f"{year}-W{week:02}", hb_band(hb),
+            row.site, age_band(subject["age_months"]), subject["sex"], _phone(row), row.phone_model or "",
+            week_of(row.captured_at), hb_band(hb),
         )  # fmt: skip
 
     def _outside(self, row: Row[Any]) -> str | None:
@@ -178,8 +185,7 @@ class _Told:
         return None if is_near(row.captured_at, row.taken_at) else "specimen-too-far-from-photo"
 
     def _why(self, row: Row[Any]) -> WhyBlood:
-        referred = self._referred(row.probability)
-        return why_blood(row.case_id, row.captured_at, referred=referred, cleared_from=self._cleared_from)
+        return self._why_of.get(row.case_id, WhyBlood.INVESTIGATIONAL)
 
     def _referred(self, probability: float) -> bool:
         manifest = self._manifest
@@ -192,7 +198,8 @@ def _first_answers(tx: Connection, release_id: str) -> Iterator[Row[Any]]:
     answers = (
         select(
             photos.c.case_id, photos.c.id.label("photo_id"), photos.c.captured_at, photos.c.declared_by,
-            predictions.c.probability, order.label("nth"),
+            photos.c.capture["phone_model"].as_string().label("phone_model"), predictions.c.probability,
+            order.label("nth"),
         )
         .join(photos, photos.c.id == predictions.c.photo_id)
         .where(predictions.c.release_id == release_id)
@@ -234,13 +241,13 @@ def _refusals(tx: Connection, since: datetime) -> dict[str, tuple[int, int]]:
 
 
 def _columns(rows: list[tuple[Any, ...]]) -> Counted:
-    columns = list(zip(*rows, strict=True)) or [()] * 14
-    case_id, probability, referred, hb, anaemic, severe, weight, clears, *words = columns
-    names = ("site", "age-band", "sex", "phone", "week", "hb-band")
+    columns = list(zip(*rows, strict=True)) or [()] * 17
+    case_id, captured_at, why, probability, referred, hb, anaemic, severe, weight, clears, *words = columns
     return Counted(
-        np.array(case_id, object), np.array(probability, float), np.array(referred, bool), np.array(hb, float),
-        np.array(anaemic, bool), np.array(severe, bool), np.array(weight, float), np.array(clears, bool),
-        {name: np.array(word, object) for name, word in zip(names, words, strict=True)},
+        np.array(case_id, object), np.array(captured_at, object), np.array(why, object),
+        np.array(probability, float), np.array(referred, bool), np.array(hb, float), np.array(anaemic, bool),
+        np.array(severe, bool), np.array(weight, float), np.array(clears, bool),
+        {name: np.array(word, object) for name, word in zip(BY, words, strict=True)},
     )  # fmt: skip
 
 

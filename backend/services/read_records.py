@@ -30,6 +30,7 @@ from backend.services.signed_clearances import Cleared
 from backend.services.specimens_to_collect import specimens_to_collect
 from backend.services.standing_consents import Standing, standing_consents
 from backend.services.taken_back import reasons_against
+from backend.services.why_blood import why_blood_of
 from pallor.advice import Advice, advise
 from pallor.case import MAX_REFUSED_PHOTOS, Case, Status, status_of
 from pallor.consent import Purpose
@@ -40,6 +41,7 @@ from pallor.prediction import Prediction
 from pallor.release.manifest import Manifest
 from pallor.release.policy import Clearance
 from pallor.reported import Rejection
+from pallor.verification import WhyBlood
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class CaseView:
     consents: dict[Purpose, Standing]
     practice: bool
     recollect: tuple[Rejection, datetime] | None
+    why_blood: WhyBlood
 
 
 def show_case(database: Database, case_id: str, cleared: Cleared) -> CaseView:
@@ -184,7 +187,7 @@ def _views(connection: Connection, rows: list[Row[Any]], cleared: Cleared) -> li
     results, alarming, followed = _results(connection, ids), alerts_of(connection, ids), _follow_ups(connection, ids)
     practising = set(connection.execute(select(sites.c.code).where(sites.c.practice)).scalars())
     known = _known_releases(connection, {answer.release_id for answer in answers.values()}, cleared)
-    against = reasons_against(connection)
+    against, why = reasons_against(connection), why_blood_of(connection, ids)
     views = []
     for row in rows:
         case, prediction = case_of(row), answers.get(row.id)
@@ -225,6 +228,7 @@ def _views(connection: Connection, rows: list[Row[Any]], cleared: Cleared) -> li
                 consents=said[row.id],
                 practice=row.site in practising,
                 recollect=to_collect.get(row.id),
+                why_blood=why.get(row.id, WhyBlood.INVESTIGATIONAL),
             )
         )
     return views

@@ -35,10 +35,11 @@ class Cleared:
 
     def of(self, release_id: str, manifest: str) -> Clearance | None:
         """The clearance of a release with this manifest's digest, None while it is investigational."""
-        found = self._now().get(release_id)
+        found = self.now().get(release_id)
         return found if found is not None and found.manifest == manifest else None
 
-    def _now(self) -> Mapping[str, Clearance]:
+    def now(self) -> Mapping[str, Clearance]:
+        """All that counts, by release; looked at once a minute."""
         if self._open is None:
             return {}
         with self._turn:

@@ -152,7 +152,9 @@ def _watched(tx: Connection, release_id: str, since: datetime) -> Watched:
         .where(newest.c.place > (newest.c.total // BLOCK - 1) * BLOCK)
         .order_by(newest.c.captured_at, newest.c.case_id)
     )  # fmt: skip
-    return _columns([_values(row) for row in tx.execute(query)])
+    rows = tx.execute(query).all()
+    width = len(rows[-1].embedding) if rows else 0
+    return _columns([_values(row) for row in rows if len(row.embedding) == width])
 
 
 def _newest_cases(release_id: str, since: datetime) -> Subquery:

@@ -6,12 +6,15 @@ from pydantic import Field
 
 from backend.wire.fields import Id, Moment, Sha256, Site, Wire
 from backend.wire.follow_up import AlertOut, FollowUpOut
+from backend.wire.received import PageQuery
 from pallor.advice import Advice, AdviceCode
 from pallor.case import DangerSign, Status
+from pallor.eligibility import Reason
 from pallor.lab import Performer, Specimen
 from pallor.photo import PhotoRole
 from pallor.reported import Rejection
 from pallor.subject import AltitudeSource, Pregnancy, Sex, Smoking
+from pallor.verification import WhyBlood
 
 
 class AdviceOut(Wire):
@@ -136,7 +139,41 @@ class CaseOut(Wire):
     results: list[ResultOut] = Field(description="In the order in which they came, also those that were corrected")
     alert: AlertOut | None
     follow_up: FollowUpOut | None
+    why_blood: WhyBlood = Field(description="Why blood is taken, by what was said when the photo was taken")
     warnings: list[str]
+
+
+class EligibilityOut(Wire):
+    """Cases by their newest label; a case that is withheld for two reasons counts in both."""
+
+    eligible: int
+    withheld: dict[Reason, int]
+
+
+class WithheldQuery(PageQuery):
+    site: Site | None = None
+
+
+class SiteQuery(Wire):
+    site: Site | None = None
+
+
+class ReasonPath(Wire):
+    reason: Reason
+
+
+class WithheldOut(Wire):
+    case_id: Id
+    label_id: Id
+    site: Site
+    subject_code: str
+    withheld: list[str] = Field(description="Every reason")
+    since: Moment
+
+
+class WithheldPage(Wire):
+    items: list[WithheldOut]
+    next: str | None
 
 
 class CaseReceipt(Wire):

@@ -2,6 +2,7 @@
 
 from pydantic import Field, StrictStr
 
+from backend.wire.drift import DriftOut
 from backend.wire.fields import Moment, Wire
 
 
@@ -72,4 +73,5 @@ class RecordOut(Wire):
     left_out: dict[str, int] = Field(description="Scored cases that do not count, by reason")
     blood: dict[str, CameOut] = Field(description="By site, who was to have blood taken")
     refused_by_hb: dict[str, RefusedOut]
+    drift: list[DriftOut] = Field(description="Every alarm that something has moved, the oldest first")
     clearance: ClearanceOut

@@ -205,7 +205,7 @@ class District:
     def _look_after_rollouts(self) -> None:
         parts = self.parts
         keep_house(parts.database, parts.clock, LABEL_TABLE)
-        hear(parts.database, parts.clock, parts.repository)
+        hear(parts.database, parts.clock, parts.repository, parts.cleared)
         move_rollouts(parts.database, parts.clock, self._signing)
         sign_newest(self._signing)
         self.node.follow()

@@ -1,22 +1,28 @@
 """What people have signed about a release decides what may be said: cleared by two of them, or taken back for good."""
 
+import csv
+import io
+from functools import partial
+
 import pytest
 from sqlalchemy import select
 
 from backend.db.tables import taken_back
 from backend.services.audit import export_audit
+from backend.services.hear_clearances import hear_clearances
 from backend.services.judge_rollouts import judge_rollouts
 from backend.services.move_rollout import STEPS, Plan, ReleaseNotOffered, advance_rollout, roll_back, start_rollout
 from backend.services.read_rollouts import list_words
 from backend.services.record_prediction import record_prediction
 from backend.services.register_release import register_release
 from backend.services.taken_back import hear_what_was_taken_back
+from pallor.clock import utc_text
 from pallor.ids import new_id
 from pallor.messages import RecordPrediction
 from pallor.release.repository import contents
 from pallor.release.shelf import Release
 from tests.support.api import an_api, the_fault
-from tests.support.builders import a_clearance, a_prediction
+from tests.support.builders import NOON, a_clearance, a_prediction, an_id
 from tests.support.clock import HandClock
 from tests.support.fleet import a_fleet
 from tests.support.repository import a_repository, a_small_release
@@ -41,6 +47,34 @@ def test_a_release_advises_once_two_people_have_cleared_it(api, signed):
     assert [case["advice"]["code"] for case in api.get("/cases")["items"]] == ["refer-for-blood-test", "low-chance"]
     api.clock.move(days=15)  # nobody signs daily any more
     assert advice(api, low)["reasons"] == ["not-cleared"]
+
+
+def test_once_it_is_cleared_chance_sends_one_in_ten_and_the_record_weighs_them(api, signed):
+    before = scored(api, 0.1, subject_code="B-0", seed=1)
+    clear(signed, "dora", "emil")
+    api.clock.move(minutes=1)
+    cleared = partial(hear_clearances, api.parts.database, api.clock, api.parts.cleared)
+    assert (cleared(), cleared()) == (1, 0)
+    api.clock.move(minutes=1)
+    now = {"captured_at": api.clock.now()}
+    chosen = scored(api, 0.1, audited=True, subject_code="B-1", seed=2, **now)
+    left, found = scored(api, 0.1, subject_code="B-2", seed=3, **now), scored(api, 0.9, subject_code="B-3", **now)
+    old = scored(api, 0.1, subject_code="B-4", seed=4, sore_eye=True, **now)  # it decides nothing there
+    assert (advice(api, chosen)["code"], advice(api, chosen)["reasons"]) == ("refer-for-blood-test", ["audit"])
+    assert why(api, before, chosen, left, found, old) == [
+        "investigational", "audit", "clinical", "screen-positive", "screen-positive",
+    ]  # fmt: skip
+    for case_id in (before, chosen, left, found, old):
+        api.put_result(case_id, taken_at="2026-11-01T12:10:00Z")
+    table = csv.DictReader(io.StringIO(api.call("GET", "/releases/toy-1/record.csv", "admin").text))
+    weights = {row["case_id"]: float(row["weight"]) for row in table}
+    assert weights == {chosen: 10.0, left: 0.0, found: 1.0, old: 1.0}
+    yank(signed)
+    api.clock.move(minutes=1)
+    assert (cleared(), why(api, chosen)) == (1, ["audit"])  # it was cleared then
+    api.clock.move(minutes=1)
+    later = scored(api, 0.1, subject_code="B-5", seed=5, captured_at=api.clock.now())
+    assert why(api, later) == ["investigational"]
 
 
 @on_sqlite
@@ -175,13 +209,18 @@ def clear(signed, *names):
     signed.stamp()
 
 
-def scored(api, probability):
+def scored(api, probability, *, audited=False, captured_at=NOON, seed=None, **facts):
     """A case whose photo the release has answered; its id."""
-    case_id, photo_id = api.put_case(), new_id()
-    api.put_photo(case_id, a_good_png(seed=int(100 * probability)), photo_id)
+    case_id, photo_id = api.put_case(an_id(audited=audited), **facts), new_id()
+    query = {"captured_at": utc_text(captured_at)}
+    api.put_photo(case_id, a_good_png(seed=seed or int(100 * probability)), photo_id, query=query)
     message = RecordPrediction(photo_id, "toy-1", a_prediction(probability, photo_id=photo_id))
     assert record_prediction(api.parts.database, api.clock, message, "who-2024")
     return case_id
+
+
+def why(api, *case_ids):
+    return [api.get(f"/cases/{case_id}", "field")["why_blood"] for case_id in case_ids]
 
 
 def advice(api, case_id):

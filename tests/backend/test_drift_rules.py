@@ -12,7 +12,7 @@ EVERYWHERE = Place(Where.EVERYWHERE)
 
 
 def test_where_nothing_moves_nothing_alarms():
-    """A guard, not the rate: eight years of a site each, at 30 cases a month."""
+    """A guard, not the rate: sixteen years of a site, at 30 cases a month."""
     for seed in range(8):
         assert list(moves_in(drawn(sites=2, each=360, seed=seed))) == []
 

@@ -1,11 +1,15 @@
 """The record's numbers: intervals of textbooks, weights of sampled negatives, what it takes to be cleared."""
 
+from dataclasses import replace
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
 from backend.record.clearance_rule import conditions_of
 from backend.record.counted import BY, Counted, age_band, hb_band
 from backend.record.figures import exact_lower, figures_by, figures_of, wilson
+from backend.record.plot import Mark, draw_over_time
 from pallor.verification import AUDIT_SHARE, WhyBlood, is_audited, weight_of, why_blood
 from tests.support.builders import NOON
 
@@ -66,10 +70,24 @@ def test_every_condition_says_what_is_missing():
 def test_a_good_record_may_be_cleared_and_each_weakness_stands_by_its_name():
     assert failing(a_good_record()) == set()
     assert failing(a_good_record(clears=False)) >= {"enough anaemic people", "enough sites"}
+    tested_anyway = replace(a_good_record(), weight=np.zeros(900))
+    assert failing(tested_anyway) >= {"enough anaemic people", "enough sites"}
     assert failing(a_good_record(missed_severe=1)) == {"sensitivity for severe anaemia"}
     assert failing(a_good_record(missed_at="b")) == {"no weak site"}
     assert failing(a_good_record(sites="ab")) == {"enough sites"}
     assert failing(a_good_record(false_alarms=0.6)) == {"specificity"}
+
+
+def test_the_drawing_holds_every_week_and_what_happened_in_it():
+    weeks = [f"2026-W{week:02}" for week in range(1, 21) for _ in range(10)]
+    drawn = counted(anaemic=[True, False] * 100, week=weeks)
+    svg = draw_over_time("a release & its <record>", drawn, [Mark("2026-W07", "score a")])
+    root = read(svg)
+    assert svg == draw_over_time("a release & its <record>", drawn, [Mark("2026-W07", "score a")])
+    lines = root.findall("{*}polyline")
+    assert [len(line.get("points", "").split()) for line in lines] == [20] * 4
+    assert [title.text for title in root.findall("*/{*}title")] == ["score a"]
+    assert read(draw_over_time("nothing yet", counted(anaemic=[]))).findall("{*}rect") == []
 
 
 def test_hb_and_age_fall_into_their_bands():
@@ -84,7 +102,7 @@ def test_hb_and_age_fall_into_their_bands():
 
 def test_why_blood_was_taken_follows_from_clearance_and_chance_alone():
     def why(case_id: str, *, referred: bool, cleared: bool = True) -> WhyBlood:
-        return why_blood(case_id, NOON, referred=referred, cleared_from=NOON if cleared else None)
+        return why_blood(case_id, referred=referred, cleared=cleared)
 
     ids = [f"case-{n}" for n in range(5000)]
     assert {why(one, referred=False, cleared=False) for one in ids} == {WhyBlood.INVESTIGATIONAL}
@@ -94,6 +112,10 @@ def test_why_blood_was_taken_follows_from_clearance_and_chance_alone():
     assert all((why(one, referred=False) is WhyBlood.AUDIT) == is_audited(one) for one in ids)
     assert weight_of(WhyBlood.AUDIT) * AUDIT_SHARE == weight_of(WhyBlood.SCREEN_POSITIVE) == 1
     assert weight_of(WhyBlood.CLINICAL) == 0
+
+
+def read(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)  # noqa: S314  drawn here
 
 
 def failing(record: Counted) -> set[str]:
@@ -121,12 +143,17 @@ def a_good_record(
     )
 
 
-def counted(*, anaemic, site=None, **columns) -> Counted:
+def counted(*, anaemic, site=None, week=None, **columns) -> Counted:
     n = len(anaemic)
     words = {name: np.array(["x"] * n, object) for name in BY} | {"hb-band": np.array(["70 to 99"] * n, object)}
     kinds = {"probability": (0.5, float), "referred": (True, bool), "hb": (90.0, float), "severe": (False, bool),
              "weight": (1.0, float), "clears": (True, bool)}  # fmt: skip
     made = {name: np.array(columns.get(name, [usual] * n), kind) for name, (usual, kind) in kinds.items()}
+    if week is not None:
+        words["week"] = np.array(week, object)
     if site is not None:
         words["site"] = np.array(site, object)
-    return Counted(case_id=np.arange(n).astype(str), anaemic=np.array(anaemic, bool), by=words, **made)
+    when, why = np.array([NOON] * n, object), np.array(["investigational"] * n, object)
+    return Counted(
+        case_id=np.arange(n).astype(str), captured_at=when, why=why, anaemic=np.array(anaemic, bool), by=words, **made
+    )

@@ -2,14 +2,19 @@
 
 import csv
 import io
+import json
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from backend.db.tables import snapshot_cases, snapshots
+from backend.__main__ import main
+from backend.db.tables import photos, snapshot_cases, snapshots
 from pallor.ids import new_id
 from pallor.image.spec import PreprocessSpec
 from tests.support.api import the_fault
 from tests.support.builders import NOON, a_manifest
+from tests.support.drift import an_alarm
 from tests.support.explain import score
 from tests.support.prospect import a_known_release
 from tests.support.synthetic import a_good_png
@@ -78,6 +83,33 @@ def test_the_table_names_no_person_and_every_case_that_counts(api):
     (row,) = csv.DictReader(io.StringIO(response.text))
     assert (row["case_id"], row["referred"], row["hb_g_per_l"]) == (one.case_id, "1", "104.0")
     assert "B-1" not in response.text
+
+
+@on_sqlite
+def test_the_record_tells_phones_apart_by_their_model_and_what_has_moved(api):
+    cases = [found(api, f"B-{n}") for n in range(5)]
+    with api.parts.database.write() as tx:
+        tx.execute(update(photos).values(capture={"phone_model": "Pixel 4"}))
+        tx.execute(update(photos).where(photos.c.id == cases[0].photo_id).values(captured_at=NOON - timedelta(hours=1)))
+    alarm_id = an_alarm(api, place_kind="phone", place="Pixel 4", since=NOON)
+    record = api.get("/releases/toy-1/record")
+    assert record["by"]["phone-model"]["Pixel 4"]["cases"] == 5
+    assert [(alarm["id"], alarm["state"]) for alarm in record["drift"]] == [(alarm_id, "open")]
+    rows = csv.DictReader(io.StringIO(api.call("GET", "/releases/toy-1/record.csv", "admin").text))
+    assert [row["drift"] for row in rows] == ["", "score", "score", "score", "score"]
+
+
+@on_sqlite
+def test_the_command_says_what_has_moved_and_draws_it(api, monkeypatch, capsys, tmp_path):
+    found(api, "B-1")
+    an_alarm(api, since=NOON)
+    monkeypatch.setenv("PALLOR_DATABASE_URL", api.parts.database.engine.url.render_as_string())
+    assert main(["record", "toy-1", "--svg", str(tmp_path / "record.svg")]) == 0
+    told = capsys.readouterr().out
+    assert "moved, open: score, site kumasi-1, since 2026-11-01T12:00:00.000Z: the mean score went" in told
+    assert "the mean score went from 0.30 to 0.50</title>" in (tmp_path / "record.svg").read_text()
+    assert main(["record", "toy-1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["drift"][0]["state"] == "open"
 
 
 @on_sqlite

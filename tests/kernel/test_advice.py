@@ -10,7 +10,7 @@ from pallor.lab import read_hb
 from pallor.label import label_of
 from pallor.release.manifest import IntendedUse
 from pallor.subject import Pregnancy
-from tests.support.builders import a_case, a_clearance, a_manifest, a_prediction, a_subject
+from tests.support.builders import a_case, a_clearance, a_manifest, a_prediction, a_subject, an_id
 
 YOUNG_OR_OLD = "age-outside-intended-use"
 CLEARED = a_clearance()
@@ -23,6 +23,10 @@ CASES = [
     ("investigational, negative", a_case(), NEGATIVE, a_manifest(), None, 0, AdviceCode.REFER, "not-cleared"),
     ("cleared, positive", a_case(), POSITIVE, a_manifest(), CLEARED, 0, AdviceCode.REFER, "screen-positive"),
     ("cleared, negative", a_case(), NEGATIVE, a_manifest(), CLEARED, 0, AdviceCode.LOW_CHANCE, "screen-negative"),
+    ("cleared, negative, chosen by chance", a_case(id=an_id(audited=True)), NEGATIVE, a_manifest(), CLEARED, 0,
+     AdviceCode.REFER, "audit"),
+    ("cleared, positive, chosen by chance", a_case(id=an_id(audited=True)), POSITIVE, a_manifest(), CLEARED, 0,
+     AdviceCode.REFER, "screen-positive"),
     ("cleared, undecided", a_case(), UNDECIDED, a_manifest(), CLEARED, 0, AdviceCode.REFER, "score-undecided"),
     ("cleared for another release", a_case(), a_prediction(0.1, release_id="toy-2"),
      a_manifest(release_id="toy-2"), CLEARED, 0, AdviceCode.REFER, "not-cleared"),

@@ -14,6 +14,7 @@ from pallor.release.manifest import Figure, IntendedUse, Manifest
 from pallor.release.policy import Clearance
 from pallor.snapshot import LabelledPhoto
 from pallor.subject import Sex, Subject
+from pallor.verification import is_audited
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -24,7 +25,12 @@ def a_subject(**facts: Any) -> Subject:
 
 def a_case(*, age_months: int = 30, **facts: Any) -> Case:
     consents = Consents(Consent(NOON, "care-en-1"), Consent(NOON, "training-en-1"))
-    return replace(Case(new_id(), "kumasi-1", "A-017", NOON, a_subject(age_months=age_months), consents), **facts)
+    return replace(Case(an_id(), "kumasi-1", "A-017", NOON, a_subject(age_months=age_months), consents), **facts)
+
+
+def an_id(*, audited: bool = False) -> str:
+    """Of a case that chance sends for blood, or does not."""
+    return next(case_id for case_id in iter(new_id, "") if is_audited(case_id) is audited)
 
 
 def a_prediction(probability: float = 0.5, **facts: Any) -> Prediction:

@@ -1,4 +1,4 @@
-"""Alarms that something has moved, and how far the last look for them reached."""
+"""Alarms that something has moved, how far the last look for them reached; when each release might advise."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,4 +40,12 @@ def upgrade() -> None:
         sa.Column("answers_until", Moment(timezone=True), nullable=True),
         sa.Column("labels_until", Moment(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drift_watch")),
+    )
+    op.create_table(
+        "cleared",
+        sa.Column("release_id", sa.String(length=64), nullable=False),
+        sa.Column("since", Moment(timezone=True), nullable=False),
+        sa.Column("until", Moment(timezone=True), nullable=True),
+        sa.Column("clearance", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("release_id", "since", name=op.f("pk_cleared")),
     )

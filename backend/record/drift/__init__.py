@@ -2,6 +2,6 @@
 
 A false alarm must be rare, or nobody listens to the true ones. Scores and calibration are watched by martingales, which
 reach ten thousand with a chance of one in ten thousand a line, however long one looks; embeddings by tests that each
-err once in a hundred thousand, three of them for every ten cases. Simulated: of 4 800 lines of 120 to 1 440 cases, at
-100 districts in which nothing moved, none alarmed.
+err once in a hundred thousand, three of them for every ten cases of a site. ``benchmarks/results/drift.json`` holds how
+often that cries for nothing, and how soon it notices.
 """

@@ -1,18 +1,19 @@
 """Whether the newest photos look unlike those before them, in the eyes of a release.
 
 Hotelling's test of two means within sites, in the directions in which photos of one site differ most; looked at after
-every ten cases, for the newest 20, 40 and 80. Tests, not bets: a camera's colour moves many directions a little, and
-that shows in their sum long before it shows in any of them.
+every ten cases, for the newest 20, 40 and 80 (of several sites together: so many for each). Tests, not bets: a camera's
+colour moves many directions a little, and that shows in their sum long before it shows in any of them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betaincc
 
 from backend.record.counted import Floats, Words
 
 NEWEST, STEP, LEAST_BEFORE = (20, 40, 80), 10, 30
+MOST_SITES = 6  # beyond, a line would have to be longer than it is kept
 MOST_DIRECTIONS, _FREEDOM_EACH, _NOTHING = 30, 5, 1e-9
 CHANCE = 1e-5
 
@@ -59,12 +60,14 @@ class Apart:
 def apart(space: Space, embedding: Floats, site: Words) -> Apart | None:
     """How far apart the newest of these cases are, if any look along the line would have alarmed."""
     seen = _Seen(space, embedding @ space.axes, site)
-    ends = range(LEAST_BEFORE + NEWEST[0], len(site) + 1, STEP)
-    looks = [(end - newest, end) for end in ends for newest in NEWEST if end - newest >= LEAST_BEFORE]
+    times = max(1, min(MOST_SITES, len(np.unique(site))))
+    before = times * LEAST_BEFORE
+    ends = range(before + times * NEWEST[0], len(site) + 1, times * STEP)
+    looks = [(end - times * newest, end) for end in ends for newest in NEWEST if end - times * newest >= before]
     if not any(seen.chance(start, end)[0] < CHANCE for start, end in looks):
         return None
     end = len(site)
-    starts = range(LEAST_BEFORE, end - STEP + 1)
+    starts = range(before, end - STEP + 1)
     start = min(starts, key=lambda at: seen.chance(at, end)[0])  # since when, by all that is known now
     chance, distance, step = seen.chance(start, end)
     return Apart(start, chance, distance, space.axes @ step)
@@ -90,7 +93,7 @@ class _Seen:
         step = (worth @ steps) / worth.sum()
         explained = min(1.0, float(worth.sum() * step @ step))  # of all scatter along the step
         k, freedom = len(step), self._space.freedom
-        chance = float(beta.sf(explained, k / 2, max(1, freedom - k) / 2))
+        chance = float(betaincc(k / 2, max(1, freedom - k) / 2, explained))
         length = max(0.0, freedom * float(step @ step) - k / float(worth.sum()))  # less what chance alone adds
         return chance, float(np.sqrt(length)), step
 
