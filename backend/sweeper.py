@@ -163,6 +163,7 @@ def _look_after_rollouts(
 def hear(database: Database, clock: Clock, repository: Repository, cleared: Cleared) -> Heard:
     """Look at what key holders and the trainer have published."""
     return Heard(
+        clearances_changed=hear_clearances(database, clock, cleared),
         releases_taken_back=hear_what_was_taken_back(database, clock, repository),
         clearances_changed=hear_clearances(database, clock, cleared),
         challengers_offered=offer_challenger(database, clock, repository),

@@ -38,6 +38,7 @@ from benchmarks.district.record import (
     served_in,
 )
 from benchmarks.district.server import parts_of, running
+from benchmarks.district.training import made_in
 from benchmarks.district.world import DRIFTING_SITE, people_of, site_name
 from benchmarks.district.year import District
 from benchmarks.report import finish, progress
@@ -85,7 +86,7 @@ def live(plan: Plan, folder: DataFolder, init: Path | None, processes: int) -> d
         )
         task = bars.add_task("judging every release", total=parts_of_oracle(plan.oracle))
         made = [one["release"] for one in diary.decided if one.get("release")]
-        folders = {KNOWS_NOTHING: folder.root / KNOWS_NOTHING} | {name: _candidate(folder, name) for name in made}
+        folders = {name: made_in(folder, name) for name in (KNOWS_NOTHING, *made)}
         oracle = judge_releases(
             folders, plan.oracle, folder.root / "oracle", processes, lambda: bars.advance(task)
         )  # fmt: skip
@@ -129,11 +130,6 @@ def _oracle(plan: Plan, oracle: dict[str, float], served: Sequence[Served]) -> d
     """``oracle_worst_step``: how far an admitted release lies below the one whose place it took, at the most."""
     steps = [oracle[before.release_id] - oracle[after.release_id] for before, after in pairwise(served)]
     return {"oracle_cases": plan.oracle, "oracle": oracle, "oracle_worst_step": round(max(steps, default=0.0), 4)}
-
-
-def _candidate(folder: DataFolder, release_id: str) -> Path:
-    (found,) = (folder.root / "runs").glob(f"run-*/8-candidate/{release_id}")
-    return found
 
 
 if __name__ == "__main__":

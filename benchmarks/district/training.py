@@ -7,11 +7,20 @@ from pathlib import Path
 import torch
 
 from benchmarks.district.box import passphrase_of
+from benchmarks.district.knows_nothing import KNOWS_NOTHING
 from benchmarks.district.plan import Plan
 from pallor.clock import Clock
 from pallor.onebox.folder import DataFolder
 from trainer.progress import no_bars
 from trainer.rounds import Ended, go_round
+
+
+def made_in(folder: DataFolder, release_id: str) -> Path:
+    """The whole folder of a release, as it was made; a node fetches only what fits it."""
+    if release_id == KNOWS_NOTHING:
+        return folder.root / KNOWS_NOTHING
+    (found,) = (folder.root / "runs").glob(f"run-*/8-candidate/{release_id}")
+    return found
 
 
 def ring(

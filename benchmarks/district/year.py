@@ -24,7 +24,7 @@ from benchmarks.district.laboratory import Letter, Letters, by_day
 from benchmarks.district.node import Node, kept_in
 from benchmarks.district.plan import YEAR, Plan, at
 from benchmarks.district.server import LABEL_TABLE, clock_of
-from benchmarks.district.training import ring
+from benchmarks.district.training import made_in, ring
 from benchmarks.district.world import MOST_PHOTOS, Visit, photo_of, site_name
 from pallor.clock import utc_text
 from pallor.errors import Unavailable
@@ -213,7 +213,7 @@ class District:
     # training, and the people who decide
 
     def _ring(self, day: int) -> None:
-        champion = self.node.shelf.folder_of(self.node.shelf.current_id())
+        champion = made_in(self.folder, self.node.shelf.current_id())
         ended = ring(self.plan, self.folder, self.url, self.tokens.trainer, self.parts.clock, self.init, champion)
         made = ended.outcome
         self.diary.decide(

@@ -69,7 +69,7 @@ def test_where_people_took_it_off_or_on_it_stays_so(api, signed):
     arrive(api, signed, "eye-2")
     offer(api)
     start(api, "eye-1", percent=100)
-    assert hear(api.parts.database, api.clock, api.parts.repository).challengers_offered == 0
+    assert hear(api.parts.database, api.clock, api.parts.repository, api.parts.cleared).challengers_offered == 0
     arrive(api, signed, "eye-3")
     contents.publish(signed.repository, "eye-3", signed.keys["dora"])
     start(api, "eye-3", percent=100)
