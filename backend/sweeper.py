@@ -165,7 +165,6 @@ def hear(database: Database, clock: Clock, repository: Repository, cleared: Clea
     return Heard(
         clearances_changed=hear_clearances(database, clock, cleared),
         releases_taken_back=hear_what_was_taken_back(database, clock, repository),
-        clearances_changed=hear_clearances(database, clock, cleared),
         challengers_offered=offer_challenger(database, clock, repository),
     )
 
