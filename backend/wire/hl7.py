@@ -109,6 +109,11 @@ def _parse(data: bytes) -> Any:
 
 def _check_header(message: Any) -> None:
     msh = message.segment("MSH")
+    if len(message.segments("MSH")) > 1:
+        raise MessageUnreadable(
+            "several messages at once", field="MSH", value="(not repeated)",
+            remedy="Send each by itself, and wait for its acknowledgement.",
+        )  # fmt: skip
     kind = f"{text_of(msh, 9)}^{text_of(msh, 9, 2)}"
     if kind != "ORU^R01":
         raise MessageUnsupported(
