@@ -25,6 +25,8 @@ MOST_ROWS = 1000
 _MOST_LINES = 20_000  # with empty ones, of which a sheet that was formatted has many
 _MOST_COLUMNS, _LONGEST_CELL = 100, 500
 _MOST_UNPACKED, _MOST_MEMBERS = 32 * 1024 * 1024, 200
+# What a workbook says besides its cells becomes an object for each element, and 60 kB of a ZIP can hold millions.
+_LISTS, _MOST_ELEMENTS_OF_LISTS, _MOST_ELEMENTS = ("xl/worksheets/", "xl/sharedStrings"), 500_000, 50_000
 _AGE = re.compile(r"[0-9]{1,4}")
 
 
@@ -228,6 +230,9 @@ def _check_archive(data: bytes) -> None:
         for member in members:
             with archive.open(member) as part:
                 unpacked = part.read(member.file_size + 1)  # what a header says of its size may be a lie
+            most = _MOST_ELEMENTS_OF_LISTS if member.filename.startswith(_LISTS) else _MOST_ELEMENTS
+            if unpacked.count(b"</") + unpacked.count(b"/>") > most:
+                raise _unreadable("much larger inside than a list of results", "Send the list alone, or as CSV.")
             # A spreadsheet writes UTF-8; in UTF-16 a declaration would not be seen.
             hidden = member.filename.endswith((".xml", ".rels")) and b"\0" in unpacked
             if len(unpacked) > member.file_size or hidden or b"<!DOCTYPE" in unpacked or b"<!ENTITY" in unpacked:

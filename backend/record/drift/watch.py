@@ -80,7 +80,7 @@ def _embedding(space: Space, line: Watched, place: Place) -> Move | None:
 
 def _seen(line: Watched) -> Watched:
     """The cases whose embedding is one: of a broken worker's NaN nothing is known, and it must hide no other."""
-    return line.where(np.isfinite(line.embedding).all(axis=1))
+    return line.where(np.asarray(np.isfinite(line.embedding).all(axis=1)))
 
 
 def _score(line: Watched, place: Place) -> Move | None:
