@@ -214,7 +214,7 @@ LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;"
         (bomb(big=bytes(33 * 1024 * 1024)), XLSX),
         (bomb(laughs=LAUGHS), XLSX),
         (bomb(laughs=LAUGHS.decode().encode("utf-16")), XLSX),
-        (bomb(styles="<x>" + "<xf/>" * 60_000 + "</x>"), XLSX),
+        (bomb(more="<x>" + "<xf/>" * 60_000 + "</x>"), XLSX),
         (bomb(**{f"part{n}": b"x" for n in range(250)}), XLSX),
         (a_csv(*(a_row(n) for n in range(1001))), CSV),
         (a_csv(range(101), head=range(101)), CSV),
