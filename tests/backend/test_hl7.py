@@ -134,6 +134,11 @@ def test_a_result_of_two_tubes_is_neithers():
     assert refusals(a_message(obx(), tube=TUBE, case_id=new_barcode())) == ["named-twice"]
 
 
+@pytest.mark.parametrize("part", "|^~&")
+def test_a_message_of_a_million_parts_is_not_taken_apart(part):
+    assert refusals(a_message(obx(part * 100_000), tube=TUBE)) == ["message-unreadable"]
+
+
 def test_of_two_messages_at_once_neither_is_read():
     assert refusals(a_message(obx(), tube=TUBE) + a_message(obx("9.9"), mode="T")) == ["message-unreadable"]
 
