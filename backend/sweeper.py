@@ -163,10 +163,21 @@ def _look_after_rollouts(
 def hear(database: Database, clock: Clock, repository: Repository, cleared: Cleared) -> Heard:
     """Look at what key holders and the trainer have published."""
     return Heard(
-        clearances_changed=hear_clearances(database, clock, cleared),
         releases_taken_back=hear_what_was_taken_back(database, clock, repository),
-        challengers_offered=offer_challenger(database, clock, repository),
+        clearances_changed=hear_clearances(database, clock, cleared),
+        challengers_offered=_offered(database, clock, repository),
     )
+
+
+def _offered(database: Database, clock: Clock, repository: Repository) -> int:
+    """Whatever the trainer's key signs, it keeps nobody from taking back what does harm."""
+    try:
+        return offer_challenger(database, clock, repository)
+    except Unavailable:
+        raise
+    except PallorError as error:
+        log.warning("no challenger is offered", extra={"code": error.code(), "fault": str(error)})
+    return 0
 
 
 def move_rollouts(database: Database, clock: Clock, signing: Signing | None) -> Moved:

@@ -96,7 +96,10 @@ def line_names(barcode: object, case_id: object) -> None:
 
 
 def _named_in_body() -> tuple[Any, Any]:
-    body = request.get_json(silent=True) if request.is_json else None
+    try:
+        body = request.get_json(silent=True) if request.is_json else None
+    except RecursionError:  # nested deeper than anything that is read here, and refused for that
+        body = None
     return (body.get("specimen_barcode"), body.get("case_id")) if isinstance(body, dict) else (None, None)
 
 

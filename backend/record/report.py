@@ -58,5 +58,10 @@ def csv_lines(counted: Counted, moved: Sequence[str]) -> Iterator[str]:
 
 def _line(*cells: object) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, lineterminator="\n").writerow([_as_text(cell) for cell in cells])
     return text.getvalue()
+
+
+def _as_text(cell: object) -> object:
+    """A word that a spreadsheet would run as a formula, marked as text: phones name their own model."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

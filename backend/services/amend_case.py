@@ -9,6 +9,7 @@ from backend.db.tables import amendments, cases
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import case_of, case_row, note_change, put_once
+from backend.services.reopen_reports import reopen_reports
 from pallor.case import amended
 from pallor.clock import Clock
 from pallor.digest import digest_of
@@ -76,5 +77,7 @@ def record_amendment(
     write_audit(
         tx, clock, by, "case.amend", amendment_id, case_id=case_id, old=before, new=after, reason=reason
     )  # fmt: skip
+    if before.get("specimen_barcode") != after.get("specimen_barcode"):
+        reopen_reports(tx, clock, case_id, after.get("specimen_barcode"), table, by=by)
     derive_label(tx, clock, case_id, table, by=by)
     return True

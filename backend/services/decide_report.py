@@ -11,6 +11,7 @@ from backend.services.audit import write_audit
 from backend.services.match_report import match_report, objections
 from backend.services.receive_report import OPEN, Laboratory, settle_report
 from backend.services.records import CaseErased, case_of, case_row, not_found
+from backend.services.whereabouts import report_is_at
 from pallor.case import Case
 from pallor.errors import Refused
 from pallor.reported import ReportedHb
@@ -83,8 +84,7 @@ def list_reports(
     query = select(lab_reports).where(lab_reports.c.state.in_(states))
     query = query.order_by(*(column.desc() for column in key)).limit(limit)
     if within is not None:
-        here = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site.in_(within))
-        query = query.where(lab_reports.c.id.in_(here))
+        query = query.where(report_is_at(within))
     if after is not None:
         bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
         query = query.where(tuple_(*key) < tuple_(*bound))

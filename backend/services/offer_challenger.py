@@ -18,7 +18,7 @@ from backend.services.register_release import register_release
 from backend.services.taken_back import reasons_against
 from pallor.clock import Clock
 from pallor.release.channel import Channel, Named
-from pallor.release.repository.contents import Candidate, candidates_of
+from pallor.release.repository.contents import Candidate, signed_candidate
 from pallor.release.repository.ledger import Repository, RepositoryMissing
 from pallor.release.shelf import Release
 
@@ -31,31 +31,27 @@ def offer_challenger(database: Database, clock: Clock, repository: Repository) -
     Once offered it is not offered again: where people have taken it off, it stays off.
 
     Raises:
-        ReleaseIdTaken, WorldMismatch, RepositoryDamaged, Unavailable
+        ReleaseIdTaken, WorldMismatch, ManifestUnreadable, RepositoryDamaged, Unavailable
     """
     with suppress(RepositoryMissing):  # where nothing is signed, nothing is offered
-        signed = candidates_of(repository)
         with database.read() as connection:
-            newest = _newest_posted(connection, signed)
-            channels = [] if newest is None else [row.channel for row in _open_channels(connection, newest)]
-        if newest is not None and channels:
-            found = signed[newest]
+            newest = _newest_posted(connection)
+            channels = [] if newest is None else [row.channel for row in _open_channels(connection, newest.release_id)]
+        found = signed_candidate(repository, newest.release_id) if newest is not None and channels else None
+        if newest is not None and found is not None and found.digest == newest.report["manifest_digest"]:
             made = Release(Path(), found.manifest, found.digest)
             register_release(
                 database, clock, made, repository.world, by=_ACTOR
             )  # it has a record of its own from now on
-            return sum(_offer(database, clock, channel, newest, found) for channel in channels)
+            return sum(_offer(database, clock, channel, newest.release_id, found) for channel in channels)
     return 0
 
 
-def _newest_posted(tx: Connection, signed: dict[str, Candidate]) -> str | None:
-    """The last candidate that came with its evidence and passed, if it is signed as it came and no release yet."""
+def _newest_posted(tx: Connection) -> Row[Any] | None:
+    """The last candidate that came with its evidence and passed, unless people have taken it back."""
     query = select(candidates).order_by(candidates.c.posted_at.desc(), candidates.c.release_id)
     newest = next((row for row in tx.execute(query) if row.report["gate"]["passed"]), None)
-    if newest is None or newest.release_id in reasons_against(tx):
-        return None
-    found = signed.get(newest.release_id)
-    return str(newest.release_id) if found and found.digest == newest.report["manifest_digest"] else None
+    return None if newest is None or newest.release_id in reasons_against(tx) else newest
 
 
 def _open_channels(tx: Connection, release_id: str) -> list[Row[Any]]:

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from backend.access.actor import parts_of
 from backend.db.engine import Database
-from backend.db.tables import cases, lab_report_sites, lab_reports, lab_results, lab_retractions
+from backend.db.tables import cases, lab_reports, lab_results, lab_retractions
 from backend.services.receive_report import OPEN
+from backend.services.whereabouts import report_is_at
 from pallor.reported import ReportStatus
 
 MOST_ENTRIES = 2000
@@ -94,8 +95,7 @@ def _recollected(connection: Connection, start: Any, until: Any, here: list[Colu
 def _waiting(connection: Connection, start: Any, until: Any, within: frozenset[str] | None) -> Iterator[Entry]:
     query = select(lab_reports).where(lab_reports.c.state.in_(OPEN))
     if within is not None:
-        theirs = select(lab_report_sites.c.report_id).where(lab_report_sites.c.site.in_(within))
-        query = query.where(lab_reports.c.id.in_(theirs))
+        query = query.where(report_is_at(within))
     for row in _of_day(connection, query, lab_reports.c.received_at, start, until):
         hb = (row.content or {}).get("hb")
         yield Entry(

@@ -81,7 +81,9 @@ def retract_result(
         # Undone, it corrects nothing: what it had corrected counts again, and another may correct that.
         tx.execute(update(lab_results).where(lab_results.c.id == result_id).values(supersedes=None))
         again = lab_reports.c.result_id == result.supersedes
-        tx.execute(update(lab_reports).where(again).values(state="recorded"))
+        if not tx.execute(update(lab_reports).where(again).values(state="recorded")).rowcount:  # a person corrected it
+            as_before = {"state": "recorded", "result_id": result.supersedes}
+            tx.execute(update(lab_reports).where(lab_reports.c.result_id == result_id).values(as_before))
     note_change(tx, clock, "lab-retraction", result_id, result.case_id)
     said = {"kind": kind, "corrected": result.supersedes}
     write_audit(

@@ -5,10 +5,10 @@ A wrong result is corrected by another that supersedes it; both stay on record.
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from backend.db.engine import Database
-from backend.db.tables import lab_results
+from backend.db.tables import lab_reports, lab_results
 from backend.services.alerts import raise_alert
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
@@ -87,6 +87,10 @@ def record_result(database: Database, tx: Connection, clock: Clock, result: LabR
         _check_superseded(tx, result)
     if not put_once(database, tx, lab_results, row, "result_id"):
         return False
+    if result.supersedes is not None:
+        # Where a person corrected what a line of a report had said, what that line says next is of the corrected value.
+        of_it = (lab_reports.c.result_id == result.supersedes) & (lab_reports.c.state == "recorded")
+        tx.execute(update(lab_reports).where(of_it).values(result_id=result.id))
     note_change(tx, clock, "lab-result", result.id, result.case_id)
     write_audit(tx, clock, by, "lab-result.submit", result.id, case_id=result.case_id, new=said, reason=result.reason)
     raise_alert(tx, clock, result.case_id, result.id, result.hb.g_per_l, by=by)

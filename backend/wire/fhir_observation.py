@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
-from backend.wire.hl7_codes import NOT_BLOOD, REJECTIONS_OF_CONDITIONS, SPECIMENS
-from backend.wire.lab_line import Given
+from backend.wire.hl7_codes import NOT_BLOOD, OFF_SCALE, REJECTIONS_OF_CONDITIONS, SPECIMENS
+from backend.wire.lab_line import Given, one_unit, only_one
 from backend.wire.moments import age_at, read_day, read_iso
 from pallor.errors import Refused
 from pallor.lab import HbOnlyABound, HbUnitUnknown, Performer, Specimen
-from pallor.lab_codes import LOINC_CLASS, ucum
+from pallor.lab_codes import LOINC_CLASS, LOOK_ALIKES
 from pallor.reported import Rejection, ReportStatus
 from pallor.subject import Sex
 
@@ -34,8 +34,8 @@ class NotCodedAsHaemoglobin(Refused):
     """No LOINC code of haemoglobin in blood."""
 
 
-class UnitsDiffer(Refused):
-    """The unit that people read and the code that machines read are two different units."""
+class MeaningModified(Refused):
+    """Something in it says that it does not mean what it seems to, and is not known here."""
 
 
 class SpecimenNotBlood(Refused):
@@ -62,6 +62,7 @@ class Around:
 
 def read_observation(observation: Mapping[str, Any], zone: tzinfo, if_none_exist: str | None, around: Around) -> Given:
     """What an observation says; raises ``Refused`` with what it cannot be."""
+    _check_unmodified(observation)
     specimen = around.follow(observation.get("specimen"))
     status = _status(observation, specimen)
     drawn = (specimen.get("collection") or {}).get("collectedDateTime") or observation.get("effectiveDateTime")
@@ -89,6 +90,14 @@ def read_observation(observation: Mapping[str, Any], zone: tzinfo, if_none_exist
     )
 
 
+def _check_unmodified(observation: Mapping[str, Any]) -> None:
+    if observation.get("modifierExtension") or observation.get("implicitRules"):
+        raise MeaningModified(
+            "it carries what changes its meaning, and is not known here", field="Observation.modifierExtension",
+            value="(not repeated)", remedy="Send it without modifierExtension and implicitRules, if it is true so.",
+        )  # fmt: skip
+
+
 def _status(observation: Mapping[str, Any], specimen: Mapping[str, Any]) -> ReportStatus:
     said = observation.get("status")
     if specimen.get("status") == "unsatisfactory" and "valueQuantity" not in observation:
@@ -110,6 +119,12 @@ def _quantity(observation: Mapping[str, Any]) -> tuple[str, str | None]:
             "beyond what the analyser can measure, which is no value", field="Observation.valueQuantity.comparator",
             value=comparator, remedy="Measure again, diluted or by another method, and send the number.",
         )  # fmt: skip
+    flags = {coding.get("code") for one in list_of(observation, "interpretation") for coding in _codings(one)}
+    if flags & OFF_SCALE:
+        raise HbOnlyABound(
+            "flagged as beyond what the analyser can measure, which is no value", field="Observation.interpretation",
+            value=number, remedy="Measure again, diluted or by another method, and send the number.",
+        )  # fmt: skip
     code, unit = quantity.get("code"), quantity.get("unit")
     if code is None:
         return number, unit
@@ -118,12 +133,7 @@ def _quantity(observation: Mapping[str, Any]) -> tuple[str, str | None]:
             "a code of a unit that is not UCUM's", field="Observation.valueQuantity.system", value="(not repeated)",
             remedy=f"Send system {_UCUM}.",
         )  # fmt: skip
-    if unit is not None and ucum(unit) is not None and ucum(unit) != ucum(code):
-        raise UnitsDiffer(
-            f"the unit says {unit}, its code says {code}", field="Observation.valueQuantity.code", value=code,
-            remedy="Check which unit was reported, and send the same in both.",
-        )  # fmt: skip
-    return number, code
+    return number, one_unit("Observation.valueQuantity.code", code, unit)
 
 
 def _whose(
@@ -134,12 +144,15 @@ def _whose(
         *(around.follow(one) for one in list_of(observation, "basedOn")),
         around.follow(observation.get("encounter")),
     ]
-    born, code = patient.get("birthDate"), _identifier(patient, SUBJECT)
-    tube = _identifier(specimen, SPECIMEN) or _own((specimen.get("accessionIdentifier"),), SPECIMEN)
+    born = patient.get("birthDate")
+    code = only_one("Observation.subject", _all(list_of(patient, "identifier"), SUBJECT))
+    tubes = [*_all(list_of(specimen, "identifier"), SPECIMEN), *_all((specimen.get("accessionIdentifier"),), SPECIMEN)]
     day = observation.get("effectiveDateTime")
     return {
-        "barcode": tube,
-        "case_id": next((found for one in ordered if (found := _identifier(one, CASE))), None),
+        "barcode": only_one("Observation.specimen", tubes),
+        "case_id": only_one(
+            "Observation.basedOn", (one for order in ordered for one in _all(list_of(order, "identifier"), CASE))
+        ),
         "subject_code": code,
         "visited_on": read_day(str(day)[:10], "Observation.effectiveDateTime") if code and day else None,
         "age_months": age_at(str(born), taken_at) if born and taken_at else None,
@@ -156,9 +169,10 @@ def _business_id(observation: Mapping[str, Any], if_none_exist: str | None) -> s
 
 
 def code_of(resource: Mapping[str, Any]) -> str | None:
-    """The LOINC code, of several the one that is haemoglobin's; None for none."""
+    """The LOINC code, of several a look-alike's, else the one that is haemoglobin's; None for none."""
     codings = [one.get("code") for one in _codings(resource.get("code")) if one.get("system") == _LOINC]
-    return next((code for code in codings if code in LOINC_CLASS), codings[0] if codings else None)
+    telling = (code for table in (LOOK_ALIKES, LOINC_CLASS) for code in codings if code in table)
+    return next(telling, codings[0] if codings else None)
 
 
 def _kind_of(specimen: Mapping[str, Any]) -> Specimen:
@@ -186,14 +200,8 @@ def _rejection(specimen: Mapping[str, Any]) -> Rejection:
     return next((REJECTIONS_OF_CONDITIONS[c] for c in codes if c in REJECTIONS_OF_CONDITIONS), Rejection.OTHER)
 
 
-def _identifier(resource: Mapping[str, Any], system: str) -> str | None:
-    return _own(list_of(resource, "identifier"), system)
-
-
-def _own(identifiers: Any, system: str) -> str | None:
-    return next(
-        (str(one["value"]) for one in identifiers if one and one.get("system") == system and "value" in one), None
-    )
+def _all(identifiers: Any, system: str) -> list[str]:
+    return [str(one["value"]) for one in identifiers if one and one.get("system") == system and "value" in one]
 
 
 def _codings(concept: Any) -> Iterator[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from pallor.lab_codes import LOINC_CLASS, LOOK_ALIKES
 hl7.util.logger.disabled = True
 
 MAX_MESSAGE_BYTES = 1024 * 1024
+_MOST_PARTS = 40_000  # of 3 000 results; the library makes an object of each, and a megabyte can hold a million
 _CHARSETS = {
     "": "latin-1",  # none named: ASCII is meant, and whatever else stands in names is not looked at
     "ASCII": "latin-1", "8859/1": "latin-1", "8859/15": "iso8859-15", "UNICODE UTF-8": "utf-8",
@@ -90,6 +91,11 @@ def read_message(data: bytes, zone: tzinfo) -> list[Found]:
 
 def _parse(data: bytes) -> Any:
     header, named = read_header(data), ""
+    if sum(data.count(data[at : at + 1]) for at in range(3, 8) if at != 6) > _MOST_PARTS:  # MSH-1 and MSH-2
+        raise MessageUnreadable(
+            "more fields than any report has", field="MSH", value=f"{len(data)} bytes, not repeated",
+            remedy="Send the results in several messages.",
+        )  # fmt: skip
     try:
         text = data.decode(header.charset).replace("\r\n", "\r").replace("\n", "\r").strip("\r")
         message = hl7.parse(text)
@@ -109,6 +115,11 @@ def _parse(data: bytes) -> Any:
 
 def _check_header(message: Any) -> None:
     msh = message.segment("MSH")
+    if len(message.segments("MSH")) > 1:
+        raise MessageUnreadable(
+            "several messages at once", field="MSH", value="(not repeated)",
+            remedy="Send each by itself, and wait for its acknowledgement.",
+        )  # fmt: skip
     kind = f"{text_of(msh, 9)}^{text_of(msh, 9, 2)}"
     if kind != "ORU^R01":
         raise MessageUnsupported(

@@ -11,6 +11,7 @@ OBX_STATUS = {  # 0085; left out: what is preliminary, pending, partial or comes
     "W": ReportStatus.ENTERED_IN_ERROR,  # posted as correct, and wrong: such as of another patient
     "X": ReportStatus.CANCELLED,
 }
+OFF_SCALE = {"<", ">"}  # 0078: beyond the instrument's scale
 SEXES = {"F": Sex.FEMALE, "M": Sex.MALE}  # 0001; whatever else is said contradicts nobody
 SPECIMENS = {  # 0487, 0070, and SNOMED CT's codes for the same
     "BLDV": Specimen.VENOUS, "122555007": Specimen.VENOUS,

@@ -1,5 +1,6 @@
 """One order of an HL7 message, with its results and its specimen, as the lines that the laboratory's verb takes."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
@@ -10,16 +11,17 @@ from backend.wire.hl7_codes import (
     LABORATORY_SECTIONS,
     NOT_BLOOD,
     OBX_STATUS,
+    OFF_SCALE,
     REJECTIONS,
     SEXES,
     SPECIMENS,
 )
-from backend.wire.lab_line import Given
+from backend.wire.lab_line import Given, one_unit, only_one
 from backend.wire.moments import age_at, read_day, read_moment
 from pallor.errors import Refused
 from pallor.ids import is_id
-from pallor.lab import Performer
-from pallor.lab_codes import LOINC_CLASS
+from pallor.lab import HbOnlyABound, Performer
+from pallor.lab_codes import LOINC_CLASS, LOOK_ALIKES
 from pallor.reported import Rejection, ReportStatus
 
 
@@ -56,18 +58,19 @@ class Order:
 
 def read_order(order: Order, zone: tzinfo) -> Iterator[Found]:
     """Every haemoglobin of an order, or that its specimen was no good."""
-    haemoglobins = [(number, obx) for number, obx in order.results if loinc_of(obx) in LOINC_CLASS]
+    haemoglobins = [(number, obx) for number, obx in order.results if not LOINC_CLASS.keys().isdisjoint(_loincs(obx))]
     reject = next((text_of(spm, 21) for spm in order.specimens if text_of(spm, 21)), None)
     if reject is not None:
         yield _found(("SPM", 1), order, None, zone, reject)
         return
-    seen: dict[tuple[str, ...], tuple[str, ...]] = {}
+    said: dict[str, dict[tuple[str, ...], int]] = {}  # of each status what was said, and where first
     for number, obx in haemoglobins:
-        status, said = text_of(obx, 11), (_value(obx), text_of(obx, 6), loinc_of(obx))
-        first = seen.setdefault((status,), said)
-        if first != said:
+        said.setdefault(text_of(obx, 11), {}).setdefault(_said(obx), number)
+    for number, obx in haemoglobins:
+        same = said[text_of(obx, 11)]
+        if len(same) > 1:
             yield Found(("OBX", number), refusal=_two_values(obx))
-        elif first is said:
+        elif same[_said(obx)] == number:
             yield _found(("OBX", number), order, obx, zone, None)
 
 
@@ -97,7 +100,7 @@ def _given(order: Order, obx: Any | None, zone: tzinfo, reject: str | None) -> G
         common,
         status=_status(obx),
         value=_value(obx),
-        unit=text_of(obx, 6),
+        unit=one_unit("OBX-6", *(text_of(obx, 6, part, repeat) for repeat in (1, 2) for part in (1, 2, 4, 5))),
         loinc=loinc_of(obx),
         specimen=SPECIMENS.get(_specimen(order), common.specimen),
         method=text_of(obx, 17, 2) or text_of(obx, 17),
@@ -111,9 +114,9 @@ def _whose(order: Order, taken_at: datetime | None) -> dict[str, Any]:
     pid, placer = order.patient, text_of(order.obr, 2)
     born = text_of(pid, 7)
     code = next((text_of(pid, 3, 1, n) for n in range(1, 9) if text_of(pid, 3, 4, n) == "PALLOR"), None)
-    tube = next((text_of(spm, 2) for spm in order.specimens if text_of(spm, 2)), None)
+    tubes = [*(text_of(spm, 2) for spm in order.specimens), placer if _is_barcode(placer) else None]
     return {
-        "barcode": tube or (placer if _is_barcode(placer) else None),
+        "barcode": only_one("SPM-2", tubes),
         "case_id": placer if is_id(placer) else None,
         "subject_code": code,
         "visited_on": read_day(text_of(order.obr, 7), "OBR-7") if code and text_of(order.obr, 7) else None,
@@ -129,7 +132,13 @@ def _status(obx: Any) -> ReportStatus:
             "not a result that the laboratory stands by", field="OBX-11", value=said or None,
             remedy="Send it again as F or C, with its value, once it is released.",
         )  # fmt: skip
-    return OBX_STATUS[said]
+    status, flags = OBX_STATUS[said], {text_of(obx, 8, repeat=repeat) for repeat in range(1, 6)}
+    if status.has_value and flags & OFF_SCALE:
+        raise HbOnlyABound(
+            "flagged as beyond what the analyser can measure, which is no value", field="OBX-8", value=_value(obx),
+            remedy="Measure again, diluted or by another method, and send the number.",
+        )  # fmt: skip
+    return status
 
 
 def _specimen(order: Order) -> str:
@@ -145,19 +154,33 @@ def _specimen(order: Order) -> str:
 
 def _value(obx: Any) -> str:
     """As it was sent; of a structured number (SN) comparator and number, so that a bound stays one."""
-    if len(obx) > 5 and len(obx(5)) > 1:
+    number, between = str(obx(5)) if len(obx) > 5 else "", obx.separators[2:]
+    structured = text_of(obx, 2) == "SN"
+    parts = re.split(f"[{re.escape(between)}]", number.rstrip(between))
+    if len(parts) > (2 if structured else 1):
         return "several"
-    if text_of(obx, 2) == "SN":
-        return "".join(text_of(obx, 5, part) for part in range(1, 5))
+    if structured:
+        return "".join(text_of(obx, 5, part) for part in (1, 2))
     return text_of(obx, 5).strip()
 
 
+def _said(obx: Any) -> tuple[str, ...]:
+    return _value(obx), text_of(obx, 6), loinc_of(obx)
+
+
 def loinc_of(obx: Any) -> str:
-    """The LOINC code of a result, of the two codings that it may carry; empty for none."""
-    for code, system in ((1, 3), (4, 6)):
-        if text_of(obx, 3, system) in ("LN", "http://loinc.org"):
-            return text_of(obx, 3, code)
-    return ""
+    """The LOINC code of a result, of the two codings that it may carry; empty for none.
+
+    Where one of them is a look-alike's, that one: nobody knows which was meant, and it is refused by its name.
+    """
+    found = _loincs(obx)
+    return next((code for code in found if code in LOOK_ALIKES), found[0] if found else "")
+
+
+def _loincs(obx: Any) -> list[str]:
+    """Those that a result is coded with."""
+    codings = ((1, 3), (4, 6))
+    return [text_of(obx, 3, code) for code, system in codings if text_of(obx, 3, system) in ("LN", "http://loinc.org")]
 
 
 def _two_values(obx: Any) -> TwoValues:

@@ -5,15 +5,17 @@ a device.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from backend.services.specimen_barcode import check_barcode
+from backend.services.specimen_barcode import check_barcode, plain
 from backend.wire.received import check_not_ahead
 from pallor.case import check_subject_code
 from pallor.errors import Refused
 from pallor.ids import is_id
 from pallor.lab import Performer, Specimen, read_hb, read_specimen
+from pallor.lab_codes import ucum
 from pallor.reported import Rejection, ReportedHb, ReportStatus
 from pallor.subject import MAX_AGE_MONTHS, Sex
 
@@ -31,6 +33,14 @@ class CaseIdUnfit(Refused):
 
 class AgeUnfit(Refused):
     """No living person is that old."""
+
+
+class UnitsDiffer(Refused):
+    """The unit is said twice, and it is two different units."""
+
+
+class NamedTwice(Refused):
+    """Two specimens, or two cases: whose result is it?"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +93,28 @@ def to_line(given: Given, now: datetime) -> ReportedHb:
         age_months=_age(given.age_months),
         sex=given.sex,
     )
+
+
+def one_unit(field: str, first: str | None, *others: str | None) -> str | None:
+    """The unit as it was said first; of what else was said of it, whatever is listed must be the same unit."""
+    listed = {code: said for said in (first, *others) if said and (code := ucum(said))}
+    if len(listed) > 1:
+        raise UnitsDiffer(
+            f"{' and '.join(listed.values())} are two units", field=field, value=", ".join(listed),
+            remedy="Check which unit was reported, and send that one alone.",
+        )  # fmt: skip
+    return first
+
+
+def only_one(field: str, said: Iterable[str | None]) -> str | None:
+    """What a specimen or a case is named by, if it is one alone."""
+    found = {plain(one): one for one in said if one}
+    if len(found) > 1:
+        raise NamedTwice(
+            "it names several, and is the result of one", field=field, value=f"{len(found)} different",
+            remedy="Send a result for each, with its own specimen.",
+        )  # fmt: skip
+    return next(iter(found.values()), None)
 
 
 def years(age_years: int) -> tuple[int, int]:

@@ -12,18 +12,21 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from backend.wire.lab_line import Given, years
+from backend.wire.lab_line import Given, one_unit, years
 from backend.wire.moments import read_day, read_iso
-from backend.wire.sheet_columns import COLUMNS, HB_WITH_UNIT, SEXES, enumerated
+from backend.wire.sheet_columns import COLUMNS, HAEMOGLOBINS, HB_WITH_UNIT, SEXES, enumerated
 from pallor.errors import Refused
-from pallor.lab import Performer, Specimen
+from pallor.lab import NotHaemoglobin, Performer, Specimen
 from pallor.reported import Rejection, ReportStatus
 
 CSV, XLSX = "text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_SHEET_BYTES = 4 * 1024 * 1024
 MOST_ROWS = 1000
+_MOST_LINES = 20_000  # with empty ones, of which a sheet that was formatted has many
 _MOST_COLUMNS, _LONGEST_CELL = 100, 500
 _MOST_UNPACKED, _MOST_MEMBERS = 32 * 1024 * 1024, 200
+# What a workbook says besides its cells becomes an object for each element, and 60 kB of a ZIP can hold millions.
+_LISTS, _MOST_ELEMENTS_OF_LISTS, _MOST_ELEMENTS = ("xl/worksheets/", "xl/sharedStrings"), 500_000, 50_000
 _AGE = re.compile(r"[0-9]{1,4}")
 
 
@@ -37,6 +40,10 @@ class ColumnMissing(Refused):
 
 class ColumnTwice(Refused):
     """Two columns of one meaning: which counts?"""
+
+
+class RowTooLong(Refused):
+    """More cells than headings: nobody knows which cell belongs where."""
 
 
 class CellUnreadable(Refused):
@@ -74,8 +81,10 @@ def read_sheet(data: bytes, media_type: str, zone: tzinfo) -> Sheet:
     rows = [(number, row) for number, row in enumerate(body, start=2) if any(row)]
     if len(rows) > MOST_ROWS:
         raise _unreadable(f"more than {MOST_ROWS} rows", "Send it in several parts.")
+    width = max(at for at, text in enumerate(heading) if text) + 1
     return Sheet(
-        tuple(_row(number, {name: row[at] for name, at in columns.items() if at < len(row)}, unit, zone)
+        tuple(_overlong(number) if any(row[width:]) else
+              _row(number, {name: row[at] for name, at in columns.items() if at < len(row)}, unit, zone)
               for number, row in rows),
         sum(1 for text in heading if text) - len(columns),
     )  # fmt: skip
@@ -86,7 +95,7 @@ def _columns(heading: Sequence[str]) -> tuple[dict[str, int], str | None]:
     found: dict[str, int] = {}
     unit = None
     for at, text in enumerate(heading):
-        name = COLUMNS.get(re.sub(r"[\s_-]+", "", text).lower())
+        name = COLUMNS.get(_plain(text))
         if name is None and (with_unit := HB_WITH_UNIT.fullmatch(text.strip())):
             name, unit = "value", with_unit[1].strip()
         if name is None:
@@ -103,7 +112,17 @@ def _columns(heading: Sequence[str]) -> tuple[dict[str, int], str | None]:
                 "no column of this meaning", field=needed, value=f"{len(heading)} columns",
                 remedy="Name the columns in the first row: business_id, hb, unit, taken_at, specimen_barcode, ...",
             )  # fmt: skip
+    if _plain(heading[found["value"]]) != "value":
+        found.pop("analyte", None)  # the heading of the value says already what it is
     return found, unit
+
+
+def _overlong(number: int) -> SheetRow:
+    refusal = RowTooLong(
+        "cells beyond the last heading: a comma in a number or a name may have split one in two", field="row",
+        value="(not repeated)", remedy="Put such cells in quotes, or save it with semicolons or as XLSX.",
+    )  # fmt: skip
+    return SheetRow(number, refusal)
 
 
 def _row(number: int, cells: dict[str, str], unit: str | None, zone: tzinfo) -> SheetRow:
@@ -117,12 +136,17 @@ def _given(cells: dict[str, str], unit: str | None, zone: tzinfo) -> Given:
     def of(name: str) -> str | None:
         return cells.get(name) or None
 
+    if (analyte := of("analyte")) and re.sub(r"[^a-z0-9]", "", analyte.lower()) not in HAEMOGLOBINS:
+        raise NotHaemoglobin(
+            "another analyte than haemoglobin, or not known as such here", field="analyte", value="(not repeated)",
+            remedy=f"Send haemoglobin alone; it is called one of {', '.join(sorted(HAEMOGLOBINS))}.",
+        )  # fmt: skip
     day = of("visited_on")
     return Given(
         business_id=of("business_id"),
         status=enumerated(ReportStatus, "status", of("status"), ReportStatus.FINAL),
         value=of("value"),
-        unit=of("unit") or unit,
+        unit=one_unit("unit", of("unit") or unit, unit),
         loinc=of("loinc"),
         specimen=enumerated(Specimen, "specimen", of("specimen"), Specimen.UNKNOWN),
         method=of("method"),
@@ -175,17 +199,21 @@ def _split(text: str, delimiter: str) -> list[list[str]] | None:
 
 
 def _known(heading: Sequence[str]) -> int:
-    return sum(1 for text in heading if re.sub(r"[\s_-]+", "", text).lower() in COLUMNS)
+    return sum(1 for text in heading if _plain(text) in COLUMNS)
+
+
+def _plain(heading: str) -> str:
+    return re.sub(r"[\s_-]+", "", heading).lower()
 
 
 def _xlsx(data: bytes) -> list[list[str]]:
-    """Cells of the first sheet as text; what unpacks to more than a list of results needs is not unpacked."""
+    """Cells of the first sheet that is shown, as text; what unpacks to more than a list needs is not unpacked."""
     try:
         _check_archive(data)
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        rows = sheet.iter_rows(max_row=MOST_ROWS * 2, max_col=_MOST_COLUMNS, values_only=True)
-        found = list(_bounded([_text(cell) for cell in row] for row in rows))
+        sheet = next(one for one in book.worksheets if one.sheet_state == "visible")
+        lines = sheet.iter_rows(max_row=_MOST_LINES + 1, max_col=_MOST_COLUMNS + 1, values_only=True)
+        found = list(_bounded(_until_last([_text(cell) for cell in row]) for row in lines))
         book.close()
         return found
     except Refused:
@@ -202,15 +230,26 @@ def _check_archive(data: bytes) -> None:
         for member in members:
             with archive.open(member) as part:
                 unpacked = part.read(member.file_size + 1)  # what a header says of its size may be a lie
-            if len(unpacked) > member.file_size or b"<!DOCTYPE" in unpacked or b"<!ENTITY" in unpacked:
+            most = _MOST_ELEMENTS_OF_LISTS if member.filename.startswith(_LISTS) else _MOST_ELEMENTS
+            if unpacked.count(b"</") + unpacked.count(b"/>") > most:
+                raise _unreadable("much larger inside than a list of results", "Send the list alone, or as CSV.")
+            # A spreadsheet writes UTF-8; in UTF-16 a declaration would not be seen.
+            hidden = member.filename.endswith((".xml", ".rels")) and b"\0" in unpacked
+            if len(unpacked) > member.file_size or hidden or b"<!DOCTYPE" in unpacked or b"<!ENTITY" in unpacked:
                 raise _unreadable("no workbook that a spreadsheet writes", "Save it again as XLSX, or as CSV.")
 
 
 def _bounded(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
     for number, row in enumerate(rows):
-        if number > MOST_ROWS * 2 or len(row) > _MOST_COLUMNS:
+        if number > (MOST_ROWS * 2 if any(row) else _MOST_LINES - 1) or len(row) > _MOST_COLUMNS:
             raise _unreadable(f"more than {MOST_ROWS} rows or {_MOST_COLUMNS} columns", "Send it in several parts.")
         yield [cell.strip() if len(cell) <= _LONGEST_CELL else "" for cell in row]
+
+
+def _until_last(cells: list[str]) -> list[str]:
+    """Without the empty ones at its end: a sheet that was formatted goes on for long."""
+    width = next((at for at in range(len(cells), 0, -1) if cells[at - 1]), 0)
+    return cells[:width]
 
 
 def _text(cell: Any) -> str:

@@ -13,6 +13,7 @@ Otherwise = TypeVar("Otherwise")
 _HEADINGS = {
     "business_id": ("businessid", "labnumber", "labno", "labid", "laboratorynumber", "accession", "accessionnumber"),
     "value": ("value", "hb", "haemoglobin", "hemoglobin", "hbvalue"),
+    "analyte": ("analyte", "test", "testname", "testcode", "parameter", "investigation", "examination"),
     "unit": ("unit", "units", "hbunit"),
     "loinc": ("loinc",),
     "specimen": ("specimen", "specimenkind", "specimentype"),
@@ -32,6 +33,7 @@ _HEADINGS = {
     "sex": ("sex", "gender"),
 }
 COLUMNS = {heading: name for name, headings in _HEADINGS.items() for heading in headings}
+HAEMOGLOBINS = {"hb", "hgb", "haemoglobin", "hemoglobin", "hbhaemoglobin", "haemoglobinhb", "hemoglobinhgb", "7187"}
 HB_WITH_UNIT = re.compile(r"(?:hb|haemoglobin|hemoglobin)\s*[(\[]([^)\]]{1,16})[)\]]", re.IGNORECASE)
 SEXES = {"f": Sex.FEMALE, "female": Sex.FEMALE, "m": Sex.MALE, "male": Sex.MALE}
 

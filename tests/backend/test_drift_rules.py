@@ -26,6 +26,14 @@ def test_a_single_sites_camera_that_changes_is_named_with_its_day():
     assert "photos look unlike those before" in move.said
 
 
+def test_an_embedding_that_is_none_hides_no_other():
+    watched = drawn(sites=6, each=100, moved={"a": 60}, by=0.6)
+    broken = watched.embedding.copy()
+    broken[10] = np.nan
+    assert [move.place.name for move in moves_in(changed(watched, embedding=broken))] == ["a"]
+    assert list(moves_in(changed(watched, embedding=np.empty((600, 0))))) == []
+
+
 def test_a_phone_model_that_changes_at_every_site_is_named():
     found = moves_in(drawn(sites=4, each=120, phones=2, moved_phone=("phone-1", 60), by=1.2))
     assert Place(Where.PHONE, "phone-1") in {move.place for move in found if move.what is What.EMBEDDING}

@@ -16,12 +16,14 @@ from backend.wire.fhir import parse, read_results
 from backend.wire.fhir_observation import Around
 from backend.wire.lab_line import to_line
 from pallor.errors import Refused
+from pallor.ids import new_id
 from pallor.lab import Performer, Specimen
 from pallor.reported import ReportStatus
 from pallor.subject import Sex
 from tests.support.fhir import a_bundle, an_observation
 
 TUBE = new_barcode()
+UCUM, LOINC = "http://unitsofmeasure.org", "http://loinc.org"
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
@@ -67,6 +69,11 @@ def test_every_digit_of_a_number_is_kept():
         ({"valueQuantity": {"value": 104, "unit": "g/L", "system": "http://unitsofmeasure.org", "code": "g/dL"}},
          "units-differ"),
         ({"valueQuantity": {"value": 10.4, "unit": "g/dL", "code": "g/dL"}}, "hb-unit-unknown"),
+        ({"valueQuantity": {"value": 10.4, "unit": "g/L", "system": UCUM, "code": "MARK-NAME"}}, "hb-unit-unknown"),
+        ({"interpretation": [{"coding": [{"code": ">"}]}]}, "hb-only-a-bound"),
+        ({"code": {"coding": [{"system": LOINC, "code": code} for code in ("718-7", "4548-4")]}}, "not-haemoglobin"),
+        ({"modifierExtension": [{"url": "urn:not-done", "valueBoolean": True}]}, "meaning-modified"),
+        ({"basedOn": [{"identifier": {"system": "urn:pallor:case", "value": new_id()}} for _ in "12"]}, "named-twice"),
         ({"unit": "mmol/L"}, "loinc-unit-mismatch"),
         ({"loinc": "59260-0"}, "loinc-unit-mismatch"),
         ({"value": 104}, "hb-implausible"),
@@ -90,6 +97,7 @@ def test_what_is_no_value_is_refused_by_name(facts, code):
     with pytest.raises(Refused) as refusal:
         the_line(an_observation(tube=TUBE, **facts))
     assert refusal.value.code() == code
+    assert "MARK" not in refusal.value.reason + refusal.value.remedy  # which are kept
 
 
 @pytest.mark.parametrize("status", ["final", "amended", "corrected", "entered-in-error", "cancelled"])

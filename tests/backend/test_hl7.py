@@ -80,7 +80,14 @@ def test_a_value_is_read_as_it_was_reported(result, value, unit, g_per_l):
         (obx("<^7", kind="SN"), "hb-only-a-bound"),
         (obx("10.4^:^1", kind="SN"), "hb-not-a-number"),
         (obx("^1^-^2", kind="SN"), "hb-not-a-number"),
+        (obx("^10^.^4", kind="SN"), "hb-not-a-number"),
         (obx("10.4~11.2"), "hb-not-a-number"),
+        (obx("10^4"), "hb-not-a-number"),
+        (obx("10&4"), "hb-not-a-number"),
+        (obx().replace("|L|", "|L~<|"), "hb-only-a-bound"),
+        (obx(unit="g/dL^grams per litre^UCUM^g/L^^L"), "units-differ"),
+        (obx(unit="g/L~g/dL"), "units-differ"),
+        (obx(code="718-7^Hemoglobin^LN^4548-4^HbA1c^LN"), "not-haemoglobin"),
         (obx("see note", kind="ST"), "hb-not-a-number"),
         (obx(""), "value-missing"),
         (obx(unit="mmol/L"), "loinc-unit-mismatch"),
@@ -117,8 +124,23 @@ def test_of_a_blood_count_only_the_haemoglobin_is_looked_at():
 
 def test_a_repeated_result_is_one_and_two_that_differ_are_a_question():
     assert the_line(a_message(obx(), obx(number=2), tube=TUBE)).hb.value == "10.4"
-    assert refusals(a_message(obx(), obx("11.2", number=2), tube=TUBE)) == [None, "two-values"]
+    assert refusals(a_message(obx(), obx("11.2", number=2), tube=TUBE)) == ["two-values", "two-values"]
     assert refusals(a_message(obx(), obx("11.2", number=2, status="C"), tube=TUBE)) == [None, None]
+
+
+def test_a_result_of_two_tubes_is_neithers():
+    first = a_message(obx(), tube=TUBE)
+    assert refusals(first + f"SPM|2|{new_barcode()}||BLDV\r") == ["named-twice"]
+    assert refusals(a_message(obx(), tube=TUBE, case_id=new_barcode())) == ["named-twice"]
+
+
+@pytest.mark.parametrize("part", "|^~&")
+def test_a_message_of_a_million_parts_is_not_taken_apart(part):
+    assert refusals(a_message(obx(part * 100_000), tube=TUBE)) == ["message-unreadable"]
+
+
+def test_of_two_messages_at_once_neither_is_read():
+    assert refusals(a_message(obx(), tube=TUBE) + a_message(obx("9.9"), mode="T")) == ["message-unreadable"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backend.db.engine import Database
 from backend.db.tables import labels
+from backend.services.audit import verify_audit
 from backend.services.derive_label import is_newest
 from backend.services.receive_report import Laboratory, Sender, receive_report
 from backend.services.settle_waiting import settle_waiting
@@ -24,6 +25,8 @@ from tests.support.api import OWN, let_in, technician, the_fault
 from tests.support.builders import NOON, a_candidate, a_case
 from tests.support.clock import HandClock
 from tests.support.training import a_learnable, export, lines_of
+
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def test_a_correction_stands_and_what_it_corrects_stays_on_record(api):
@@ -51,6 +54,46 @@ def test_what_was_entered_in_error_retracts_the_label_and_phones_hear_of_it(api)
     newest = api.get("/labels")["items"][-1]
     assert (newest["retracted"], newest["eligible"], newest["severity"]) == (True, False, None)
     assert api.get(f"/lab-results/{result_id}")["retracted"] == "entered-in-error"
+
+
+@on_sqlite
+def test_the_laboratorys_word_after_a_persons_correction_is_the_last(api):
+    case_id, other = api.put_case(), {"value": "9.8", "unit": "g/dL"}
+    first = api.report(case_id=case_id, business_id="L-1").json["result_id"]
+    by_hand = new_id()
+    assert api.put_result(case_id, by_hand, supersedes=first, hb={"value": "11.0", "unit": "g/dL"}).status_code == 201
+    assert api.report(case_id=case_id, business_id="L-1", status="corrected", hb=other).status_code == 201
+    label = api.get(f"/cases/{case_id}")["label"]
+    assert (label["hb_value"], label["withheld"]) == ("9.8", ["no-usable-photo"])
+    api.report(business_id="L-1", status="entered-in-error", hb=None)
+    assert api.get(f"/cases/{case_id}")["label"] is None
+
+
+@on_sqlite
+def test_a_correction_by_hand_that_is_undone_leaves_the_line_as_it_was(api):
+    case_id, by_hand = api.put_case(), new_id()
+    first = api.report(case_id=case_id, business_id="L-1").json["result_id"]
+    api.put_result(case_id, by_hand, supersedes=first, hb={"value": "11.0", "unit": "g/dL"})
+    assert retract(api, by_hand, kind="taken-back").status_code == 200
+    assert api.get(f"/cases/{case_id}")["label"]["lab_result_id"] == first
+    api.report(business_id="L-1", status="entered-in-error", hb=None)
+    assert api.get(f"/cases/{case_id}")["label"] is None
+
+
+@on_sqlite
+def test_a_value_goes_with_its_tube_when_a_case_turns_out_to_have_another(api):
+    tube, wrong = new_barcode(), api.put_case(specimen_barcode=(scanned := new_barcode()))
+    assert api.report(specimen_barcode=scanned, business_id="L-1").json["case_id"] == wrong
+    right = api.put_case(specimen_barcode=tube)
+    for case_id, now in ((right, scanned), (wrong, tube)):
+        body = {"changes": {"specimen_barcode": now}, "reason": "two tubes were swapped"}
+        assert api.call("PUT", f"/cases/{case_id}/amendments/{new_id()}", json=body).status_code == 201
+    assert api.get(f"/cases/{wrong}")["label"] is None
+    settle_waiting(Laboratory(api.parts.database, api.clock, "who-2024"))
+    label = api.get(f"/cases/{right}")["label"]
+    assert (label["hb_value"], label["withheld"]) == ("10.4", ["no-usable-photo"])
+    assert api.report(specimen_barcode=scanned, business_id="L-1").json["case_id"] == right
+    verify_audit(api.parts.database)
 
 
 def test_a_value_that_is_called_final_twice_is_for_a_human(api):

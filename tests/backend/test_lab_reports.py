@@ -12,7 +12,7 @@ from backend.services.specimen_barcode import grouped, new_barcode
 from backend.services.submit_case import submit_case
 from backend.sweeper import keep_house, sweep
 from pallor.ids import new_id
-from tests.support.api import the_fault
+from tests.support.api import PRACTICE, staff_of, the_fault
 from tests.support.builders import a_case, a_report_body
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -51,6 +51,19 @@ def test_an_early_report_waits_for_its_case_and_is_recorded_when_it_comes(api):
     case_id = api.put_case(specimen_barcode=tube)
     assert values(api, case_id) == ["10.4"]
     assert api.get("/lab-reports")["items"] == []
+
+
+@on_sqlite
+def test_a_line_about_a_known_case_is_for_that_cases_site_alone(api):
+    case_id, (_, elsewhere) = api.put_case(), staff_of(api, PRACTICE)
+    api.report(case_id=case_id, business_id="L-1")
+    assert (
+        api.report(case_id=case_id, business_id="L-1", hb={"value": "9.8", "unit": "g/dL"}).json["state"] == "worklist"
+    )
+    api.tokens["elsewhere"] = elsewhere
+    for path in ("/lab-reports", "/lab-day?day=2026-11-01"):
+        kept = api.get(path, "lab"), api.get(path, "elsewhere")
+        assert [any("9.8" in str(said) for said in one.values()) for one in kept] == [True, False]
 
 
 @pytest.mark.parametrize("spell", [str, grouped])

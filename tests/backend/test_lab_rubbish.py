@@ -57,6 +57,12 @@ def test_harmed_messages(api):
         assert response.status_code in (200, 422), data
 
 
+def test_what_is_nested_beyond_reading_is_refused(api):
+    deep = b'{"a":' * 700 + b"1" + b"}" * 700
+    for path in ("/lab-reports", "/fhir/Observation"):
+        assert api.call("POST", path, "lab", data=deep, content_type="application/json").status_code == 422
+
+
 @pytest.mark.parametrize(("make", "kind"), [(a_csv, CSV), (an_xlsx, XLSX)])
 def test_harmed_lists(api, make, kind):
     rng, whole = random.Random(SEED), make(*(a_row(number) for number in range(1, 4)))

@@ -9,11 +9,14 @@ from backend.services.move_rollout import NothingToGoBackTo, Plan, roll_back, st
 from backend.services.offer_challenger import offer_challenger
 from backend.sweeper import hear
 from pallor.candidate import Gate, GateRefusal
+from pallor.digest import canonical_json, sha256_of
 from pallor.release.channel import Channel
+from pallor.release.places import candidate_target
 from pallor.release.repository import contents
+from pallor.release.repository.roles import CANDIDATES
 from sync.rollout import meant
 from tests.support.api import an_api
-from tests.support.builders import a_candidate
+from tests.support.builders import a_candidate, a_manifest
 from tests.support.repository import a_repository
 
 # What differs between the dialects, if anything, shows in the tests of rollouts.
@@ -50,6 +53,23 @@ def test_what_its_gate_refuses_or_nobody_has_signed_or_came_otherwise_is_not_off
     signed.candidate("eye-4", tmp_path / "eye-4")
     report(api, "eye-4", "sha256:" + "4" * 64)
     assert offer(api) == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"{", b"[]", b"[" * 100_000, canonical_json(a_manifest(release_id="eye-9").to_json())]
+)
+def test_what_a_stolen_key_signs_stops_nothing_else(api, signed, data, caplog):
+    bad = signed.repository.put_content(candidate_target("eye-2"), data)
+    draft = signed.repository.draft(CANDIDATES)
+    draft.signed.targets[bad.path] = bad
+    draft.sign(signed.keys["trainer"])
+    signed.repository.publish(draft)
+    report(api, "eye-2", sha256_of(data))
+    heard = hear(api.parts.database, api.clock, api.parts.repository, api.parts.cleared)
+    assert (heard.challengers_offered, "no challenger is offered" in caplog.text) == (0, True)
+    assert api.call("GET", "/releases/eye-9/record", "admin").status_code == 404
+    arrive(api, signed, "eye-3")
+    assert offer(api) == 1
 
 
 def test_while_a_rollout_is_under_way_nothing_is_put_beside_it(api, signed):

@@ -78,10 +78,13 @@ def test_a_case_counts_once_by_its_first_photo(api):
 @on_sqlite
 def test_the_table_names_no_person_and_every_case_that_counts(api):
     one = found(api, "B-1", probability=0.9)
+    with api.parts.database.write() as tx:
+        tx.execute(update(photos).values(capture={"phone_model": "=cmd()"}))
     response = api.call("GET", "/releases/toy-1/record.csv", "admin")
     assert response.mimetype == "text/csv"
     (row,) = csv.DictReader(io.StringIO(response.text))
     assert (row["case_id"], row["referred"], row["hb_g_per_l"]) == (one.case_id, "1", "104.0")
+    assert row["phone-model"] == "'=cmd()"  # no spreadsheet runs it
     assert "B-1" not in response.text
 
 

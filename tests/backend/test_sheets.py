@@ -151,6 +151,49 @@ def test_a_cell_that_cannot_be_read_is_named_and_not_repeated(api, said, reason)
     assert "Amina" not in response.text
 
 
+def test_a_comma_that_splits_a_number_in_two_makes_a_row_too_long(api):
+    head = ("Lab no", "Barcode", "Taken at", "Hb (g/dL)")
+    split = a_csv(
+        ("L-1", TUBES[0], "2026-11-01T13:00Z", "10,4"), ("L-2", TUBES[1], "2026-11-01T13:00Z", "10.4"), head=head
+    )
+    assert [row["reason"] for row in look(api, split)["rows"]] == ["row-too-long", "case-not-here"]
+
+
+def test_a_heading_and_a_cell_that_say_two_units_are_refused(api):
+    own = a_csv(
+        ("L-1", "9.5", "g/dL", TUBES[0], "2026-11-01"),
+        ("L-2", "9.5", "gm/dl", TUBES[0], "2026-11-01"),
+        ("L-3", "95", "g/L", TUBES[0], "2026-11-01"),
+        head=("Lab number", "Hb (g/dL)", "Unit", "Barcode", "Taken at"),
+    )
+    assert [row["reason"] for row in look(api, own)["rows"]] == ["case-not-here", "case-not-here", "units-differ"]
+
+
+def test_of_a_list_of_all_tests_only_haemoglobin_is_taken(api):
+    rows = [
+        (f"L-{n}", test, 40, "g/L", TUBES[0], "2026-11-01") for n, test in enumerate(("Albumin", "Hb", "HbA1c", "HGB"))
+    ]
+    data = a_csv(*rows, head=("Lab number", "Test", "Value", "Unit", "Barcode", "Taken at"))
+    reasons = [row["reason"] for row in look(api, data)["rows"]]
+    assert reasons == ["not-haemoglobin", "case-not-here", "not-haemoglobin", "case-not-here"]
+
+
+def test_of_a_workbook_the_sheet_is_read_that_is_shown_and_no_row_of_it_is_lost(api):
+    book, out = openpyxl.load_workbook(io.BytesIO(an_xlsx(a_row(value="5.0")))), io.BytesIO()
+    shown = book.create_sheet("now")
+    for at, row in ((1, HEAD), (2, a_row(value="10.4")), (1990, a_row(2))):
+        for column, cell in enumerate(row, start=1):
+            shown.cell(at, column, cell)
+    book.worksheets[0].sheet_state = "hidden"
+    book.active = shown
+    book.save(out)
+    rows = look(api, out.getvalue(), XLSX)["rows"]
+    assert [(row["row"], row["fate"]) for row in rows] == [(2, "waiting"), (1990, "waiting")]
+    shown.cell(25_000, 1, "L-9")
+    book.save(late := io.BytesIO())
+    assert the_fault(send(api, "/lab-sheets/preview", late.getvalue(), XLSX))[:2] == (422, "sheet-unreadable")
+
+
 def bomb(**members):
     out = io.BytesIO(an_xlsx(a_row()))
     with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -170,6 +213,8 @@ LAUGHS = b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;"
         (an_xlsx(a_row())[:-200], XLSX),
         (bomb(big=bytes(33 * 1024 * 1024)), XLSX),
         (bomb(laughs=LAUGHS), XLSX),
+        (bomb(laughs=LAUGHS.decode().encode("utf-16")), XLSX),
+        (bomb(more="<x>" + "<xf/>" * 60_000 + "</x>"), XLSX),
         (bomb(**{f"part{n}": b"x" for n in range(250)}), XLSX),
         (a_csv(*(a_row(n) for n in range(1001))), CSV),
         (a_csv(range(101), head=range(101)), CSV),

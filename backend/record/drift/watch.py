@@ -26,7 +26,8 @@ def moves_in(
         alarming: lines whose alarm is open: they need no second one.
     """
     settled, silent = settled or {}, set(alarming)
-    space = Space.of(watched.embedding, watched.site) if len(watched) else None
+    seen = _seen(watched)
+    space = Space.of(seen.embedding, seen.site) if seen.embedding.size else None
     looks: dict[What, Callable[[Watched, Place], Move | None]] = {
         What.EMBEDDING: lambda line, place: _embedding(space, line, place) if space else None,
         What.SCORE: _score,
@@ -62,6 +63,7 @@ def _usual(
 
 
 def _embedding(space: Space, line: Watched, place: Place) -> Move | None:
+    line = _seen(line)
     found = apart(space, line.embedding, line.site)
     if found is None:
         return None
@@ -74,6 +76,11 @@ def _embedding(space: Space, line: Watched, place: Place) -> Move | None:
         f"(correlation {with_scores:+.2f})"
     )
     return _move(What.EMBEDDING, place, line, found.start, 0.0, found.distance, said)
+
+
+def _seen(line: Watched) -> Watched:
+    """The cases whose embedding is one: of a broken worker's NaN nothing is known, and it must hide no other."""
+    return line.where(np.asarray(np.isfinite(line.embedding).all(axis=1)))
 
 
 def _score(line: Watched, place: Place) -> Move | None:

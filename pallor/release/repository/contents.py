@@ -12,7 +12,7 @@ from tuf.api.metadata import Metadata, TargetFile
 from pallor.digest import canonical_json, sha256_of
 from pallor.errors import Refused
 from pallor.release.channel import Channel
-from pallor.release.manifest import Manifest
+from pallor.release.manifest import Manifest, ManifestUnreadable
 from pallor.release.places import POLICY, candidate_target, channel_target, clearance_target, release_target
 from pallor.release.policy import Clearance, Policy
 from pallor.release.repository.keys import name_of
@@ -197,19 +197,26 @@ class Candidate:
     signed_by: tuple[str, ...]
 
 
-def candidates_of(repository: Repository) -> dict[str, Candidate]:
-    """Every candidate that no person has made a release of, by id; raises ``RepositoryDamaged``."""
-    found, released = repository.newest(CANDIDATES), releases_of(repository)
-    if found is None:
-        return {}
+def signed_candidate(repository: Repository, release_id: str) -> Candidate | None:
+    """What the trainer has signed under an id; None for nothing, or where people have made a release of it.
+
+    Raises:
+        RepositoryDamaged
+        ManifestUnreadable: it is no manifest, or another release's: the key may have been stolen.
+    """
+    found, target = repository.newest(CANDIDATES), candidate_target(release_id)
+    if found is None or target not in found.signed.targets or release_id in releases_of(repository):
+        return None
     result = repository.delegator(CANDIDATES).get_verification_result(CANDIDATES, found.signed_bytes, found.signatures)
     names = tuple(sorted(name_of(key) for key in result.signed.values()))
-    read = {target.path.split("/")[1]: repository.content(target) for target in found.signed.targets.values()}
-    return {
-        release_id: Candidate(Manifest.from_json(json.loads(data)), sha256_of(data), names)
-        for release_id, data in read.items()
-        if release_id not in released
-    }
+    data = repository.content(found.signed.targets[target])
+    try:
+        manifest = Manifest.from_json(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise ManifestUnreadable(f"{target} is no JSON: {error!r}") from error
+    if manifest.release_id != release_id:
+        raise ManifestUnreadable(f"{target} names itself {manifest.release_id}")
+    return Candidate(manifest, sha256_of(data), names)
 
 
 def candidate_of(repository: Repository, release_id: str) -> str:
