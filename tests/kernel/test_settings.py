@@ -87,6 +87,14 @@ def test_help_names_every_variable_its_meaning_and_its_default() -> None:
     assert "(default: none)" in lines[5]
 
 
+def test_help_writes_an_address_as_it_is_set() -> None:
+    @dataclass(frozen=True)
+    class Door:
+        bind: tuple[str, int] = setting("PALLOR_DOOR", host_and_port, "Where", default=("127.0.0.1", 2575))
+
+    assert "(default: 127.0.0.1:2575)" in explain(Door)
+
+
 def test_a_setting_without_the_prefix_is_a_mistake_in_the_code() -> None:
     with pytest.raises(ValueError, match="does not start with PALLOR_"):
         setting("BROKER_URL", text, "Where the broker listens")
