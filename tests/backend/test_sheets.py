@@ -47,6 +47,9 @@ def test_each_row_is_seen_before_anything_is_written_and_then_let_in(api, caplog
         (2, "recorded", None), (3, "worklist", "sex-disagrees"), (4, "waiting", "case-not-here"),
         (5, "refused", "hb-only-a-bound"), (6, "refused", "barcode-unfit"),
     ]  # fmt: skip
+    seen = [(row["specimen_barcode"], row["hb_value"], row["hb_unit"], row["hb_g_per_l"]) for row in preview["rows"]]
+    assert seen[0] == (TUBES[0], "10.4", "g/dL", "104.0")
+    assert seen[3:] == [(None, None, None, None)] * 2
     assert preview["columns_dropped"] == 2
     assert everything(api) == []
     done = let_in(api, data, preview["token"], kind)

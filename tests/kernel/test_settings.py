@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from pallor.settings import SettingsRefused, explain, flag, load, number, one_of, path, setting, text, url, whole
+from pallor.settings import (
+    SettingsRefused,
+    explain,
+    flag,
+    host_and_port,
+    load,
+    number,
+    one_of,
+    path,
+    setting,
+    text,
+    url,
+    whole,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
