@@ -6,8 +6,9 @@ import { ask } from "./door";
 import { Remedy, useFault } from "./faults";
 import { Table } from "./form";
 import { go } from "./nav";
+import { echoOf } from "./record";
 import type { PreviewRow, SheetRow } from "./wire";
-import { counted, w, worded } from "./words";
+import { counted, tubeWords, w, worded } from "./words";
 
 const TYPES: Readonly<Record<string, string>> = {
   csv: "text/csv",
@@ -78,11 +79,17 @@ function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promi
       <h2 id="fates">{w("upload.fates")}</h2>
       <Table
         caption={w("upload.fates")}
-        heads={[w("head.row"), w("head.fate"), w("head.why")]}
+        heads={[w("head.row"), w("head.tube"), w("head.value"), w("head.fate"), w("head.why")]}
         rows={seen.rows.map((row) => ({
           key: String(row.row),
-          tone: row.fate === "refused" || row.fate === "worklist" ? "warn" : undefined,
-          cells: [row.row, worded("fate", row.fate, row.fate), whyOf(row.reason, row.said)],
+          tone: row.fate === "refused" || row.fate === "worklist" || row.unusual ? "warn" : undefined,
+          cells: [
+            row.row,
+            row.specimen_barcode ? <span class="tube">{tubeWords(row.specimen_barcode)}</span> : (row.case_id ?? ""),
+            row.hb_value && <span class="short">{echoOf(row)}</span>,
+            worded("fate", row.fate, row.fate),
+            <Why key="why" row={row} />,
+          ],
         }))}
       />
       <Button label={counted("upload.let-in", taken)} kind="main" disabled={seen.rows.length === 0} onPress={() => onLetIn(seen)} />
@@ -104,12 +111,13 @@ function Done({ rows }: { rows: readonly SheetRow[] }) {
   );
 }
 
-function whyOf(reason: string | null, said: string | null) {
-  if (!reason) return "";
+function Why({ row: { reason, said, unusual } }: { row: PreviewRow }) {
+  if (!reason) return unusual ? <p>{w("value.unusual")}</p> : null;
   const known = worded("reason", reason, worded("refused", reason, ""));
   return (
     <>
       {known}
+      {unusual && <p>{w("value.unusual")}</p>}
       {said && <Remedy words={known ? afterFirst(said) : said} />}
     </>
   );
