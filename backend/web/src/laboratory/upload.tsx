@@ -88,7 +88,7 @@ function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promi
             row.specimen_barcode ? <span class="tube">{tubeWords(row.specimen_barcode)}</span> : (row.case_id ?? ""),
             row.hb_value && <span class="short">{echoOf(row)}</span>,
             worded("fate", row.fate, row.fate),
-            <Why key="why" row={row} />,
+            (row.reason || row.unusual) && <Why key="why" row={row} />,
           ],
         }))}
       />
@@ -112,8 +112,7 @@ function Done({ rows }: { rows: readonly SheetRow[] }) {
 }
 
 function Why({ row: { reason, said, unusual } }: { row: PreviewRow }) {
-  if (!reason) return unusual ? <p>{w("value.unusual")}</p> : null;
-  const known = worded("reason", reason, worded("refused", reason, ""));
+  const known = reason && worded("reason", reason, worded("refused", reason, ""));
   return (
     <>
       {known}
