@@ -86,6 +86,17 @@ def test_when_a_fate_has_changed_since_it_is_looked_at_again(api):
     assert let_in(api, data, look(api, data)["token"]).json["rows"][0]["status"] == 201
 
 
+def test_a_list_whose_numbers_begin_anew_loses_nobody(api):
+    case_id, _ = [api.put_case(specimen_barcode=tube) for tube in TUBES[:2]]
+    first, second = a_csv(a_row()), a_csv(a_row(tube=TUBES[1]))
+    let_in(api, first, look(api, first)["token"])
+    preview = look(api, second)
+    assert [(row["fate"], row["reason"]) for row in preview["rows"]] == [("refused", "number-taken")]
+    assert [row["status"] for row in let_in(api, second, preview["token"]).json["rows"]] == [422]
+    assert api.get("/lab-sent-back", "lab")["items"][0]["code"] == "number-taken"
+    assert api.get(f"/cases/{case_id}")["label"]["hb_value"] == "10.4"
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "cp1252", "latin-1"])
 def test_lists_are_read_as_spreadsheets_write_them(api, delimiter, codec):

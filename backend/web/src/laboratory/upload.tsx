@@ -99,9 +99,11 @@ function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promi
 
 function Done({ rows }: { rows: readonly SheetRow[] }) {
   const refused = rows.filter((row) => row.problem !== null);
+  const idle = rows.filter((row) => row.status === 200).length;
   return (
     <section>
-      <Card tone="good" title={counted("upload.done", rows.length - refused.length)} />
+      <Card tone="good" title={counted("upload.done", rows.length - refused.length - idle)} />
+      {idle > 0 && <Card tone="info" title={counted("upload.idle", idle)} />}
       {refused.length > 0 && (
         <Card tone="warn" title={counted("upload.sent-back", refused.length)}>
           <Button label={w("upload.look")} onPress={() => go("sent-back")} />
