@@ -51,6 +51,10 @@ class Rejection(StrEnum):
     OTHER = "other"
 
 
+class NumberTaken(Refused):
+    """Two results would be taken for one measurement, and one of them be lost."""
+
+
 @dataclass(frozen=True)
 class ReportedHb:
     """What one line says.
@@ -141,7 +145,8 @@ class ReportedHb:
 
     @property
     def word(self) -> "Word":
-        return Word(self.status, self.resulted_at, str(self.hb.g_per_l) if self.hb else None)
+        grams = str(self.hb.g_per_l) if self.hb else None
+        return Word(self.status, self.resulted_at, grams, self.barcode, self.case_id)
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,13 @@ class Word:
     status: ReportStatus
     resulted_at: datetime | None
     g_per_l: str | None
+    barcode: str | None = None
+    case_id: str | None = None
+
+    def is_of_another(self, other: "Word") -> bool:
+        """Whether the two name different tubes or cases."""
+        named = ((self.barcode, other.barcode), (self.case_id, other.case_id))
+        return any(here is not None and there is not None and here != there for here, there in named)
 
 
 def disagreements(line: ReportedHb, case: Case) -> tuple[str, ...]:
@@ -188,7 +200,16 @@ def fate_of(new: Word, standing: Word) -> Fate:
 
     Messages overtake each other: where both say when the value was known, the later one stands, else what corrects
     stands over what it corrects and what withdraws over both. Another value called final once more is for a human.
+
+    Raises:
+        NumberTaken: a first word about another tube or case: laboratories that begin their numbers anew each day.
     """
+    if new.status is ReportStatus.FINAL and new.is_of_another(standing):
+        raise NumberTaken(
+            "this number was given to the result of another tube or case", field="business_id", value="(not repeated)",
+            remedy="Give each result a number that no other has, such as the day and a number; "
+            "what is to replace an earlier result says corrected.",
+        )  # fmt: skip
     if new.status is ReportStatus.FINAL and standing.status.has_value and new.g_per_l == standing.g_per_l:
         return Fate.OVERTAKEN  # sent again with another time stamp: nothing new
     there, here = standing.resulted_at, new.resulted_at

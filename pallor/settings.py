@@ -103,7 +103,7 @@ def explain(kind: type[Any]) -> str:
     """One line a variable, for ``--help``."""
     lines = []
     for _, variable, default in _declared(kind):
-        shown = "required" if default is MISSING else f"default: {'none' if default is None else default}"
+        shown = "required" if default is MISSING else f"default: {_written(default)}"
         if variable.secret:
             shown = "required, secret" if default is MISSING else "secret"
         lines.append(f"  {variable.name:<32} {variable.meaning} ({shown})")
@@ -186,6 +186,13 @@ def host_and_port(raw: str) -> tuple[str, int]:
     if not (named and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         raise ValueError("a host and a port, such as 127.0.0.1:9464 or [::1]:9464")
     return bare, int(port)
+
+
+def _written(default: object) -> str:
+    """As whoever sets the variable would write it."""
+    if isinstance(default, tuple):
+        return ":".join(str(part) for part in default)
+    return "none" if default is None else str(default)
 
 
 def _declared(kind: type[Any]) -> list[tuple[str, Variable, Any]]:

@@ -55,7 +55,7 @@ def sheets_api(parts: Parts) -> APIBlueprint:
         data, sheet, lines = _read()
         fates = foresee_rows(database, lines, sender())
         token = preview_token(database, clock, data, fates, sender())
-        rows = [_previewed(row, fate) for row, fate in zip(sheet.rows, fates, strict=True)]
+        rows = [_previewed(row, line, fate) for row, line, fate in zip(sheet.rows, lines, fates, strict=True)]
         return shown(lab.SheetPreviewOut(rows=rows, columns_dropped=sheet.dropped, token=token))
 
     @bp.post("/lab-sheets", request_body=_BODY, responses=answers({200: lab.SheetOut}, 409))
@@ -119,8 +119,19 @@ def without_twins(lines: Sequence[ReportedHb | Refused]) -> list[ReportedHb | Re
     return [twice if isinstance(one, ReportedHb) and len(said[one.business_id]) > 1 else one for one in lines]
 
 
-def _previewed(row: SheetRow, fate: Fate) -> lab.PreviewRowOut:
+def _previewed(row: SheetRow, line: ReportedHb | Refused, fate: Fate) -> lab.PreviewRowOut:
+    read = {} if isinstance(line, Refused) else _what_it_says(line)
     if isinstance(fate, Refused):
-        return lab.PreviewRowOut(row=row.number, fate="refused", reason=fate.code(), field=fate.field, said=str(fate))
+        return lab.PreviewRowOut(
+            row=row.number, fate="refused", reason=fate.code(), field=fate.field, said=str(fate), **read
+        )
     seen = "repeated" if fate.repeated else cast(lab.State, fate.state)
-    return lab.PreviewRowOut(row=row.number, fate=seen, reason=fate.reason, field=None, said=None)
+    return lab.PreviewRowOut(row=row.number, fate=seen, reason=fate.reason, field=None, said=None, **read)
+
+
+def _what_it_says(line: ReportedHb) -> dict[str, Any]:
+    told: dict[str, Any] = {"specimen_barcode": line.barcode, "case_id": line.case_id}
+    if line.hb is not None:
+        grams = str(line.hb.g_per_l)
+        told |= {"hb_value": line.hb.value, "hb_unit": line.hb.unit, "hb_g_per_l": grams, "unusual": line.hb.seldom}
+    return told

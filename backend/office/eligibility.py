@@ -3,6 +3,7 @@
 import argparse
 
 from backend.office.parts import AddCommand, open_database, print_table
+from backend.services.manage_sites import show_site
 from backend.services.withheld_labels import count_withheld, list_withheld
 from backend.settings import DatabaseSettings
 from pallor.clock import utc_text
@@ -20,6 +21,8 @@ def add_commands(command: AddCommand) -> None:
 
 def _eligibility(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     database = open_database(settings)
+    if options.site:
+        show_site(database, options.site)
     if options.withheld is None:
         found = count_withheld(database, site=options.site)
         print_table(("labels", "count"), [("may teach", found.eligible), *found.withheld.items()])

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from backend.mllp import Wire, serve_mllp
-from backend.office.parts import AddCommand, open_database
+from backend.office.parts import AddCommand, open_database, write_file
 from backend.services.label_sheet import label_sheet
 from backend.services.receive_report import Laboratory
 from backend.services.specimen_barcode import new_barcode
@@ -46,6 +46,6 @@ def _say(port: int) -> None:
 
 
 def _labels(_settings: DatabaseSettings, options: argparse.Namespace) -> int:
-    options.file.write_bytes(label_sheet([new_barcode() for _ in range(options.count)]))
+    write_file(options.file, label_sheet([new_barcode() for _ in range(options.count)]))
     print(f"{options.file}: {options.count} numbers; print it at its own size, not fitted to the page")
     return 0

@@ -2,11 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from backend.db.engine import Database
 from backend.db.migrate import check_migrated
 from backend.settings import DatabaseSettings
+from pallor.errors import Refused
 
 T = TypeVar("T")
 
@@ -14,6 +16,10 @@ OPERATOR = "operator"  # whoever has a shell on the server, as the audit trail w
 
 # name, what runs it, what it does, and which settings it needs (the database alone, unless said)
 AddCommand = Callable[..., argparse.ArgumentParser]
+
+
+class FileUnusable(Refused):
+    """The file cannot be written, or is there already."""
 
 
 def open_database(settings: DatabaseSettings) -> Database:
@@ -26,7 +32,7 @@ def open_database(settings: DatabaseSettings) -> Database:
 def takes_sites(command: argparse.ArgumentParser) -> None:
     """Let a command be told sites, one by one."""
     command.add_argument(
-        "--site", action="append", default=[], help="a site it, or whoever it is, belongs to; may be given again"
+        "--site", action="append", default=[], help="a site that the person or device belongs to; may be given again"
     )
 
 
@@ -40,6 +46,17 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
             raise argparse.ArgumentTypeError(f"not {error}") from None
 
     return read
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write what was asked for; raises ``FileUnusable``."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise FileUnusable(
+            f"cannot be written: {error.strerror}", field="file", value=path,
+            remedy="Name a file in a folder that is there and that you may write to.",
+        ) from error  # fmt: skip
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

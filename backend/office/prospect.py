@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from backend.office.parts import AddCommand, open_database, print_table
-from backend.record.clearance_rule import conditions_of
+from backend.office.parts import AddCommand, open_database, print_table, write_file
+from backend.record.clearance_rule import conditions_of, that_may_clear
 from backend.record.drift.cases import Place, Where
 from backend.record.figures import Share, figures_of
 from backend.record.report import clearance_json, csv_lines, figures_json
@@ -23,7 +23,7 @@ from pallor.clock import SystemClock, utc_text
 def add_commands(command: AddCommand) -> None:
     """Declare the commands of this module."""
     record = command("record", _record, "what a release said before anybody knew, against what the laboratory found")
-    record.add_argument("release", help="its id, see GET /releases")
+    record.add_argument("release", help="its id, such as pallor up prints, or GET /releases")
     record.add_argument("--csv", type=Path, help="write the cases that count into this file, one a line")
     record.add_argument("--svg", type=Path, help="draw the record over time into this file")
     record.add_argument("--json", action="store_true", help="everything, for programs")
@@ -32,12 +32,11 @@ def add_commands(command: AddCommand) -> None:
 def _record(settings: DatabaseSettings, options: argparse.Namespace) -> int:
     found = read_prospect(open_database(settings), SystemClock(), options.release)
     if options.csv:
-        options.csv.write_text(
-            "".join(csv_lines(found.counted, moved_cases(found.counted, found.drift))), encoding="utf-8"
-        )
+        lines = csv_lines(found.counted, moved_cases(found.counted, found.drift))
+        write_file(options.csv, "".join(lines).encode())
         print(f"{len(found.counted)} cases in {options.csv}", file=sys.stderr)
     if options.svg:
-        options.svg.write_text(draw_prospect(found), encoding="utf-8")
+        write_file(options.svg, draw_prospect(found).encode())
     if options.json:
         said = {"clearance": clearance_json(found.counted), "drift": [_told(row) for row in found.drift]}
         print(json.dumps(figures_json(found.counted) | said))
@@ -57,8 +56,13 @@ def _print(found: Prospect) -> None:
         told = _told(row)
         print(f"moved, {told['state']}: {told['what']}, {told['where']}, since {told['since']}: {told['said']}")
     print()
-    rows = [("yes" if one.holds else "NO", one.name, one.said, one.missing) for one in conditions_of(found.counted)]
-    print_table(("holds", "condition of clearance", "found", "missing"), rows)
+    clearing = figures_of(that_may_clear(found.counted)).cases
+    print(f"{clearing} of the cases may clear: venous blood on a laboratory's analyser, taken for no other reason,")
+    print("of a person for whom the release was made. By these alone:")
+    rows = [
+        ("yes" if one.holds else "NO", one.name, one.said, one.missing or None) for one in conditions_of(found.counted)
+    ]
+    print_table(("holds", "condition of clearance", "found", "cases missing"), rows)
 
 
 def _told(alarm: Row[Any]) -> dict[str, str]:

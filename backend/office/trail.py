@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.office.parts import OPERATOR, AddCommand, open_database
+from backend.office.parts import OPERATOR, AddCommand, FileUnusable, open_database
 from backend.services.audit import AuditBroken, erased_rows, export_audit, verify_audit
 from backend.services.erase import erase_subject, show_erasure
 from backend.settings import DatabaseSettings
@@ -14,10 +14,6 @@ from pallor.clock import SystemClock
 from pallor.digest import canonical_json
 from pallor.errors import Refused
 from pallor.ids import new_id
-
-
-class FileUnusable(Refused):
-    """The file cannot be written, or is there already."""
 
 
 class NoteUnreadable(Refused):

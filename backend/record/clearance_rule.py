@@ -29,8 +29,13 @@ class Condition:
 
 def conditions_of(counted: Counted) -> tuple[Condition, ...]:
     """Every condition, of the cases that may clear; a release is cleared when all hold."""
-    clearing = counted.where(counted.clears & (counted.weight > 0))  # the others were tested for a reason of their own
+    clearing = that_may_clear(counted)
     return tuple(_conditions(clearing, figures_of(clearing)))
+
+
+def that_may_clear(counted: Counted) -> Counted:
+    """The cases that conditions are held against."""
+    return counted.where(counted.clears & (counted.weight > 0))  # the others were tested for a reason of their own
 
 
 def _conditions(counted: Counted, figures: Figures) -> Iterator[Condition]:

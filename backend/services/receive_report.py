@@ -154,8 +154,12 @@ def _before(tx: Connection, line: ReportedHb, sender: Sender) -> tuple[Row[Any] 
 
 
 def _fate(line: ReportedHb, live: Sequence[Row[Any]]) -> Fate:
-    fates = {fate_of(line.word, Word(ReportStatus(one.status), one.resulted_at, one.g_per_l)) for one in live}
+    fates = {fate_of(line.word, _word(one)) for one in live}
     return next((fate for fate in (Fate.OVERTAKEN, Fate.DISPUTED) if fate in fates), Fate.REPLACES)
+
+
+def _word(row: Row[Any]) -> Word:
+    return Word(ReportStatus(row.status), row.resulted_at, row.g_per_l, row.barcode, row.named_case_id)
 
 
 def _recorded(live: Sequence[Row[Any]]) -> Row[Any] | None:

@@ -138,7 +138,7 @@ def standing_password(row: Row[Any] | None, now: datetime) -> str | None:
 def password_wrong() -> PasswordWrong:
     return PasswordWrong(
         "this name, password or code is not right", field="password", value="(hidden)",
-        remedy="Try again. A code works once: wait for the next. A one-time password lasts 7 days; an administrator "
+        remedy="Try again. A code works once: wait for the next. A one-time password lasts 7 days; an administrator, "
         "or whoever has a shell on the server (pallor-backend person-reset), can give you a new one.",
     )  # fmt: skip
 

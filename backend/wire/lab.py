@@ -3,7 +3,16 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from backend.wire.fields import Age, Barcode, Id, Moment, Plain, Reported, Site, Whole, Wire
 from backend.wire.lab_line import Given, to_line, years
@@ -113,6 +122,12 @@ class PreviewRowOut(Wire):
     reason: str | None = Field(description="Why it waits, is on the worklist or is refused; stable")
     field: str | None
     said: str | None = Field(description="Of a refused row, what is wrong and what to do")
+    specimen_barcode: str | None = Field(default=None, description="Of a row that could be read, as what follows")
+    case_id: str | None = None
+    hb_value: str | None = None
+    hb_unit: str | None = None
+    hb_g_per_l: str | None = None
+    unusual: StrictBool = Field(default=False, description="A value that few living people have: look at it again")
 
 
 class SheetPreviewOut(Wire):

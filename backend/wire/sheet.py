@@ -27,6 +27,7 @@ _MOST_COLUMNS, _LONGEST_CELL = 100, 500
 _MOST_UNPACKED, _MOST_MEMBERS = 32 * 1024 * 1024, 200
 # What a workbook says besides its cells becomes an object for each element, and 60 kB of a ZIP can hold millions.
 _LISTS, _MOST_ELEMENTS_OF_LISTS, _MOST_ELEMENTS = ("xl/worksheets/", "xl/sharedStrings"), 500_000, 50_000
+_NEEDED = (("business_id", "lab_number", "your own number of each result"), ("value", "hb", "the haemoglobin"))
 _AGE = re.compile(r"[0-9]{1,4}")
 
 
@@ -106,11 +107,11 @@ def _columns(heading: Sequence[str]) -> tuple[dict[str, int], str | None]:
                 remedy="Keep the one that counts.",
             )  # fmt: skip
         found[name] = at
-    for needed in ("business_id", "value"):
+    for needed, called, holds in _NEEDED:
         if needed not in found:
             raise ColumnMissing(
-                "no column of this meaning", field=needed, value=f"{len(heading)} columns",
-                remedy="Name the columns in the first row: business_id, hb, unit, taken_at, specimen_barcode, ...",
+                f"no column is called {called}", field=needed, value=f"{len(heading)} columns",
+                remedy=f"Write {called} over the column that holds {holds}. Others are unit, taken_at, barcode.",
             )  # fmt: skip
     if _plain(heading[found["value"]]) != "value":
         found.pop("analyte", None)  # the heading of the value says already what it is

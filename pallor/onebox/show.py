@@ -38,7 +38,7 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
     saved = f"{box.folder.token_file} (a console of the administrator's; for you alone)"
     first = f"{FIRST_ADMIN}, one-time password {box.first_password} (shown once; good for 7 days)"
     for name, where in (
-        ("page", f"{box.url}/"),
+        ("page", f"{box.url}/ (phones), {box.url}/laboratory (technicians)"),
         ("API document", f"{box.url}/api/v1/openapi.json, to try: {box.url}/api/v1/swagger"),
         ("world", f"{box.world}, release {box.shelf.current_id()}"),
         ("data", f"{box.folder.root} (database, photos, labels, releases)"),

@@ -116,6 +116,27 @@ def test_the_command_says_what_has_moved_and_draws_it(api, monkeypatch, capsys, 
 
 
 @on_sqlite
+def test_at_the_shell_a_slip_is_told_and_never_looks_like_good_news(api, monkeypatch, capsys, tmp_path):
+    found(api, "B-1")
+    monkeypatch.setenv("PALLOR_DATABASE_URL", api.parts.database.engine.url.render_as_string())
+    assert main(["record", "toy-1", "--csv", str(tmp_path / "away" / "record.csv")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert main(["drift"]) == 0
+    assert "nothing has moved" in capsys.readouterr().out
+    assert main(["drift", "--release", "toy-2"]) == 2
+    assert main(["eligibility", "--site", "kumasi-9"]) == 2
+    assert "no site has the code kumasi-9" in capsys.readouterr().err
+
+
+@on_sqlite
+def test_the_command_says_how_many_cases_the_conditions_are_held_against(api, monkeypatch, capsys):
+    found(api, "B-1")
+    monkeypatch.setenv("PALLOR_DATABASE_URL", api.parts.database.engine.url.render_as_string())
+    assert main(["record", "toy-1"]) == 0
+    assert "0 of the cases may clear" in capsys.readouterr().out
+
+
+@on_sqlite
 def test_a_release_that_is_not_known_has_no_record(api):
     for path in ("/releases/no-such/record", "/releases/no-such/record.csv"):
         assert the_fault(api.call("GET", path, "admin"))[:2] == (404, "not-found")

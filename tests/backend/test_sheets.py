@@ -47,6 +47,9 @@ def test_each_row_is_seen_before_anything_is_written_and_then_let_in(api, caplog
         (2, "recorded", None), (3, "worklist", "sex-disagrees"), (4, "waiting", "case-not-here"),
         (5, "refused", "hb-only-a-bound"), (6, "refused", "barcode-unfit"),
     ]  # fmt: skip
+    seen = [(row["specimen_barcode"], row["hb_value"], row["hb_unit"], row["hb_g_per_l"]) for row in preview["rows"]]
+    assert seen[0] == (TUBES[0], "10.4", "g/dL", "104.0")
+    assert seen[3:] == [(None, None, None, None)] * 2
     assert preview["columns_dropped"] == 2
     assert everything(api) == []
     done = let_in(api, data, preview["token"], kind)
@@ -81,6 +84,17 @@ def test_when_a_fate_has_changed_since_it_is_looked_at_again(api):
     api.put_case(specimen_barcode=TUBES[0])
     assert the_fault(let_in(api, data, token))[:2] == (409, "fates-differ")
     assert let_in(api, data, look(api, data)["token"]).json["rows"][0]["status"] == 201
+
+
+def test_a_list_whose_numbers_begin_anew_loses_nobody(api):
+    case_id, _ = [api.put_case(specimen_barcode=tube) for tube in TUBES[:2]]
+    first, second = a_csv(a_row()), a_csv(a_row(tube=TUBES[1]))
+    let_in(api, first, look(api, first)["token"])
+    preview = look(api, second)
+    assert [(row["fate"], row["reason"]) for row in preview["rows"]] == [("refused", "number-taken")]
+    assert [row["status"] for row in let_in(api, second, preview["token"]).json["rows"]] == [422]
+    assert api.get("/lab-sent-back", "lab")["items"][0]["code"] == "number-taken"
+    assert api.get(f"/cases/{case_id}")["label"]["hb_value"] == "10.4"
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])

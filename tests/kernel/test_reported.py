@@ -11,6 +11,7 @@ from pallor.reported import (
     DrawnWhenMissing,
     Fate,
     NothingToMatchBy,
+    NumberTaken,
     ReportedHb,
     ReportStatus,
     ValueMissing,
@@ -105,6 +106,16 @@ def test_of_two_words_about_one_value_the_last_stands_in_whatever_order_they_com
 
 def test_the_same_value_called_final_once_more_is_nothing_new():
     assert fate_of(Word(F, LATE, "104"), Word(F, EARLY, "104")) is Fate.OVERTAKEN
+
+
+@pytest.mark.parametrize("resulted_at", [EARLY, LATE, None])
+def test_a_number_that_is_used_again_for_another_tube_is_refused_even_with_the_same_value(resulted_at):
+    standing = Word(F, EARLY, "104", "TUBE-1")
+    with pytest.raises(NumberTaken):
+        fate_of(Word(F, resulted_at, "104", "TUBE-2"), standing)
+    assert fate_of(Word(F, resulted_at, "104", "TUBE-1"), standing) is Fate.OVERTAKEN
+    assert fate_of(Word(F, resulted_at, "104", None, "case-1"), standing) is Fate.OVERTAKEN
+    assert fate_of(Word(C, LATE, "98", "TUBE-2"), standing) is Fate.REPLACES  # says itself that it corrects
 
 
 def test_a_business_id_leaves_only_its_digest():

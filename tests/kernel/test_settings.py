@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from pallor.settings import SettingsRefused, explain, flag, load, number, one_of, path, setting, text, url, whole
+from pallor.settings import (
+    SettingsRefused,
+    explain,
+    flag,
+    host_and_port,
+    load,
+    number,
+    one_of,
+    path,
+    setting,
+    text,
+    url,
+    whole,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +98,14 @@ def test_help_names_every_variable_its_meaning_and_its_default() -> None:
     assert "Where the data lie (required)" in lines[1]
     assert "(default: 60.0)" in lines[2]
     assert "(default: none)" in lines[5]
+
+
+def test_help_writes_an_address_as_it_is_set() -> None:
+    @dataclass(frozen=True)
+    class Door:
+        bind: tuple[str, int] = setting("PALLOR_DOOR", host_and_port, "Where", default=("127.0.0.1", 2575))
+
+    assert "(default: 127.0.0.1:2575)" in explain(Door)
 
 
 def test_a_setting_without_the_prefix_is_a_mistake_in_the_code() -> None:

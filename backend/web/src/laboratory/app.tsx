@@ -53,6 +53,7 @@ function Bar() {
   const here = place.value[0];
   const sentBack = useSignal(0);
   useEffect(() => {
+    more.value = false;
     ask<Page<unknown>>(`/lab-sent-back?limit=${MOST_COUNTED}`).then(
       ({ items, next }) => (sentBack.value = items.length + (next ? 1 : 0)),
       () => {}, // the page itself says what is wrong

@@ -62,7 +62,7 @@ function rowOf(entry: DayEntry): Row {
       entry.specimen_barcode ? <span class="tube">{tubeWords(entry.specimen_barcode)}</span> : "",
       entry.subject_code ? <span class="short">{entry.subject_code} ({entry.site})</span> : "",
       entry.kind === "recollect" || entry.kind === "retraction" ? "" : <span class="value">{valueWords(entry)}</span>,
-      entry.hb_g_per_l && entry.kind !== "retraction" ? gramsWords(entry.hb_g_per_l) : "",
+      entry.hb_g_per_l && entry.kind !== "retraction" ? <span class="value">{gramsWords(entry.hb_g_per_l)}</span> : "",
       [entry.specimen && worded("specimen", entry.specimen, ""), entry.method, entry.device].filter(Boolean).join(", "),
       <span key="by" class="short">{entry.by}</span>,
       noteOf(entry),

@@ -137,7 +137,7 @@ function Whose({ specimen, named }: { specimen: Specimen | null; named: Named })
   if (!specimen) return <Card tone="info" title={w("whose.nobody", { number: namedWords(named) })} />;
   const { recollect } = specimen;
   return (
-    <>
+    <div class="whose">
       <Facts
         rows={[
           [w("head.tube"), specimen.specimen_barcode ? tubeWords(specimen.specimen_barcode) : w("expected.no-tube")],
@@ -147,9 +147,9 @@ function Whose({ specimen, named }: { specimen: Specimen | null; named: Named })
           [w("head.site"), specimen.site],
         ]}
       />
-      <p class="hint">{w("whose.compare")}</p>
+      <p>{w("whose.compare")}</p>
       {recollect && <Card tone="warn" title={w("expected.again", { why: worded("rejection", recollect.reason, recollect.reason) })} />}
-    </>
+    </div>
   );
 }
 

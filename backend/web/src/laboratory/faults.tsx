@@ -16,8 +16,12 @@ export function toldOf(error: unknown): Told {
   if (error instanceof NoAnswer) return { title: said("fault", error.why, t("fault.unknown")), remedy: null };
   if (!(error instanceof SentBack)) return { title: t("fault.unknown"), remedy: null };
   const fault = error.refusal.faults[0];
-  const title = worded("refused", error.code, fault?.message ?? error.refusal.title);
+  const title = worded("refused", error.code, sentence(fault?.message ?? error.refusal.title));
   return { title, remedy: fault?.remedy ?? null };
+}
+
+function sentence(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** `guard` runs what may fail and keeps why; `shown` shows it until the next try. */

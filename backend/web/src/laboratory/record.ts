@@ -68,7 +68,7 @@ export function lineOf({ tube, case_id }: Named, value: string, taken_at: string
   };
 }
 
-export function echoOf({ hb_value, hb_unit, hb_g_per_l }: LinePreview): string {
+export function echoOf({ hb_value, hb_unit, hb_g_per_l }: Pick<LinePreview, "hb_value" | "hb_unit" | "hb_g_per_l">): string {
   const grams = `${gramsWords(hb_g_per_l ?? "")} g/L`;
   const said = `${hb_value} ${hb_unit}`;
   return said === grams ? said : `${said} = ${grams}`;

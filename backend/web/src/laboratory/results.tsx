@@ -49,7 +49,7 @@ function Result({ result, onCorrect, onTakenBack }: { result: Standing } & Omit<
         rows={[
           [w("head.drawn"), moment(result.taken_at)],
           [w("value.specimen"), worded("specimen", result.specimen, result.specimen)],
-          [w("value.device"), result.device ?? ""],
+          ...(result.device ? [[w("value.device"), result.device] as const] : []),
           [w("results.entered"), `${moment(result.received_at)}, ${result.received_by}`],
         ]}
       />

@@ -71,6 +71,7 @@ export function Password() {
         />
         <Field
           label={t("new-password.chosen")}
+          hint={w("sign-in.new-hint")}
           value={chosen.value}
           onType={(text) => (chosen.value = text)}
           kind="password"

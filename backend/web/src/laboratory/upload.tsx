@@ -6,8 +6,9 @@ import { ask } from "./door";
 import { Remedy, useFault } from "./faults";
 import { Table } from "./form";
 import { go } from "./nav";
+import { echoOf } from "./record";
 import type { PreviewRow, SheetRow } from "./wire";
-import { counted, w, worded } from "./words";
+import { counted, tubeWords, w, worded } from "./words";
 
 const TYPES: Readonly<Record<string, string>> = {
   csv: "text/csv",
@@ -78,11 +79,17 @@ function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promi
       <h2 id="fates">{w("upload.fates")}</h2>
       <Table
         caption={w("upload.fates")}
-        heads={[w("head.row"), w("head.fate"), w("head.why")]}
+        heads={[w("head.row"), w("head.tube"), w("head.value"), w("head.fate"), w("head.why")]}
         rows={seen.rows.map((row) => ({
           key: String(row.row),
-          tone: row.fate === "refused" || row.fate === "worklist" ? "warn" : undefined,
-          cells: [row.row, worded("fate", row.fate, row.fate), whyOf(row.reason, row.said)],
+          tone: row.fate === "refused" || row.fate === "worklist" || row.unusual ? "warn" : undefined,
+          cells: [
+            row.row,
+            row.specimen_barcode ? <span class="tube">{tubeWords(row.specimen_barcode)}</span> : (row.case_id ?? ""),
+            row.hb_value && <span class="short">{echoOf(row)}</span>,
+            worded("fate", row.fate, row.fate),
+            (row.reason || row.unusual) && <Why key="why" row={row} />,
+          ],
         }))}
       />
       <Button label={counted("upload.let-in", taken)} kind="main" disabled={seen.rows.length === 0} onPress={() => onLetIn(seen)} />
@@ -92,9 +99,11 @@ function Preview({ seen, onLetIn }: { seen: Seen; onLetIn: (seen: Seen) => Promi
 
 function Done({ rows }: { rows: readonly SheetRow[] }) {
   const refused = rows.filter((row) => row.problem !== null);
+  const idle = rows.filter((row) => row.status === 200).length;
   return (
     <section>
-      <Card tone="good" title={counted("upload.done", rows.length - refused.length)} />
+      <Card tone="good" title={counted("upload.done", rows.length - refused.length - idle)} />
+      {idle > 0 && <Card tone="info" title={counted("upload.idle", idle)} />}
       {refused.length > 0 && (
         <Card tone="warn" title={counted("upload.sent-back", refused.length)}>
           <Button label={w("upload.look")} onPress={() => go("sent-back")} />
@@ -104,12 +113,12 @@ function Done({ rows }: { rows: readonly SheetRow[] }) {
   );
 }
 
-function whyOf(reason: string | null, said: string | null) {
-  if (!reason) return "";
-  const known = worded("reason", reason, worded("refused", reason, ""));
+function Why({ row: { reason, said, unusual } }: { row: PreviewRow }) {
+  const known = reason && worded("reason", reason, worded("refused", reason, ""));
   return (
     <>
       {known}
+      {unusual && <p>{w("value.unusual")}</p>}
       {said && <Remedy words={known ? afterFirst(said) : said} />}
     </>
   );

@@ -75,7 +75,7 @@ export function Value({ specimen, named, corrects, onDone, onReject }: Given) {
               <Field
                 label={w("value.label")}
                 value={value.value}
-                mode="text"
+                mode="decimal"
                 unit={bench.value.unit ?? "?"}
                 fault={lacks("value")}
                 onType={(text) => {

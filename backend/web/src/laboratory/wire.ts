@@ -73,6 +73,12 @@ export interface PreviewRow {
   readonly fate: string;
   readonly reason: string | null;
   readonly said: string | null;
+  readonly specimen_barcode: string | null;
+  readonly case_id: string | null;
+  readonly hb_value: string | null;
+  readonly hb_unit: string | null;
+  readonly hb_g_per_l: string | null;
+  readonly unusual: boolean;
 }
 
 export interface SheetRow {

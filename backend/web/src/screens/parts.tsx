@@ -61,7 +61,7 @@ interface Typed {
   value: string;
   onType: (value: string) => void;
   kind?: "text" | "password" | "month";
-  mode?: "text" | "numeric" | "none";
+  mode?: "text" | "numeric" | "decimal" | "none";
   hint?: string | undefined;
   fault?: string | null | undefined;
   unit?: string | undefined;
