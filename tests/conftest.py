@@ -17,6 +17,12 @@ from backend.db.tables import metadata
 from backend.services.set_world import set_world
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: then no process is left with the last of them while the others have nothing to do."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory):
     """A migrated database to copy; migrating anew for each test would take most of the time."""

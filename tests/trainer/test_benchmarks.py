@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from benchmarks import engines, learning_curve, paper_tables, quantization
 from trainer.model import random_base
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_learning_curve(init, tmp_path, capsys):
     command = ["--miniature", "--run", str(tmp_path / "run"), "--init", init, "--processes", "1"]

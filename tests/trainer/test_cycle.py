@@ -13,6 +13,8 @@ from trainer.__main__ import main
 from worker.engines.plan import load_engine, on_cpu
 from worker.selftest import largest_difference
 
+pytestmark = pytest.mark.slow
+
 STEPS = (
     "1-snapshot", "2-groups", "3-fine-tune", "4-calibrate", "5-quantize", "6-evaluate", "7-gate", "8-candidate",
     "9-mistakes",

@@ -31,6 +31,8 @@ from trainer.finetune import (
 from trainer.metrics import auroc
 from trainer.model import Screen, random_base
 
+pytestmark = pytest.mark.slow
+
 # Most of the network is frozen, which saves most of the time.
 TWO_TURNS: dict[str, Any] = {
     "epochs": 2,

@@ -14,6 +14,8 @@ from trainer.data.split import Fold
 from trainer.folds import Job, Task, fold_key, jobs_of, judge, judge_all
 from trainer.model import random_base
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

@@ -24,6 +24,8 @@ from trainer.quantize.pack import _for_four_pixels, pack_int4, pack_int8
 from trainer.quantize.scan import count_scans, scan, too_coarse
 from trainer.quantize.simulate import METHODS, integers_of, relu_grid, to_int4, to_int8, weight_ranges
 
+pytestmark = pytest.mark.slow
+
 SIZE = 128
 TRAIN, UNSEEN = drawn(8, size=SIZE, seed=0), drawn(8, size=SIZE, seed=1)
 
