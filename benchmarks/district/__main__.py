@@ -16,7 +16,8 @@ line is one JSON object; ``benchmarks.district.books`` and ``record`` say where 
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = MINIATURE if asked.miniature else WHOLE
     folder = DataFolder(asked.run.resolve())
     folder.logs.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=folder.logs / "year.log", format="%(asctime)s %(name)s %(message)s", force=True)
-    figures = live(plan, folder, asked.init, 1 if asked.miniature else asked.processes)
+    with logged_to(folder.logs / "year.log"):
+        figures = live(plan, folder, asked.init, 1 if asked.miniature else asked.processes)
     if asked.plot:
         asked.plot.write_text(drawn(figures), encoding="utf-8")
     finish("district", figures, asked.out)
+
+
+@contextmanager
+def logged_to(file: Path) -> Iterator[None]:
+    """What the parts that live in this process say goes there, and not between the bars."""
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def live(plan: Plan, folder: DataFolder, init: Path | None, processes: int) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def test_a_path_that_leads_to_something_else_is_refused_in_a_line(place, said, t
     (tmp_path / "a-file").write_text("not what is wanted")
     assert main(place.cycle(option, str(tmp_path / what))) == 2
     told = said().err
-    assert what in told
+    assert what in "".join(told.split())  # a long path is broken over two lines
     assert "Traceback" not in told
 
 
