@@ -154,6 +154,7 @@ def queue_settings(visibility_seconds: int = 60) -> dict[str, Any]:
             "visibility_timeout": visibility_seconds,
             "unacked_restore_interval": max(1, visibility_seconds // 12),
             "unacked_restore_throttle": 1,
+            "unacked_mutex_expire": 5,  # a process killed while it looked would keep all others from it for 5 minutes
             "socket_timeout": 5,
             "socket_connect_timeout": 1,
             "socket_keepalive": True,
