@@ -62,7 +62,8 @@ def seen(condition: str | None, chance: Draw) -> tuple[Draw, Frame]:
     """The same eye in the dark, out of focus, from far off, or with the lid not everted."""
     changed = {
         "dark": replace(chance, exposure_stops=-4.5),
-        "blurred": replace(chance, blur_px=9.0, noise=0.3, jpeg_quality=96),
+        # In even, good light: the steps of a video, coarser than a photo's, would make detail of a dim slope.
+        "blurred": replace(chance, blur_px=9.0, noise=0.0, falloff=0.0, exposure_stops=0.2, jpeg_quality=96),
         "nobody": replace(chance, thickness_px=0.02 * chance.length_px, sag_px=0.02 * chance.length_px),
     }.get(condition or "", chance)
     return changed, replace(FRAME, length=0.24) if condition == "afar" else FRAME
