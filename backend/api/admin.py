@@ -24,8 +24,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
         """Every release's answer for every photo, and which one is shown"""
         cursor = cursors.read_cursor(query.cursor, 2)
         rows = list_predictions(parts.database, query.limit + 1, (cursor[0], cursor[1]) if cursor else None)
-        page = rows[: query.limit]
-        after = cursors.show_cursor(page[-1].photo_id, page[-1].release_id) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.photo_id, row.release_id))
         return shown(out.PredictionPage(items=[show.prediction(row) for row in page], next=after))
 
     @bp.get("/labels", responses=answers({200: out.LabelPage}))
@@ -33,8 +32,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
     def get_labels(query: received.PageQuery) -> Response:
         """Labels, oldest first; one that supersedes another names it"""
         rows = list_labels(parts.database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = rows[: query.limit]
-        after = cursors.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.derived_at, row.id))
         return shown(out.LabelPage(items=[show.label(row) for row in page], next=after))
 
     @bp.get("/eligibility", responses=answers({200: out.EligibilityOut}))
@@ -50,8 +48,7 @@ def admin_api(parts: Parts) -> APIBlueprint:
         """The cases behind a count, the one that has waited longest first"""
         after = cursors.read_moment_cursor(query.cursor)
         rows = list_withheld(parts.database, path.reason, query.limit + 1, after, site=query.site)
-        page = rows[: query.limit]
-        next_ = cursors.show_cursor(page[-1].derived_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        page, next_ = cursors.cut(rows, query.limit, lambda row: (row.derived_at, row.id))
         return shown(out.WithheldPage(items=[show.withheld(row) for row in page], next=next_))
 
     @bp.get("/releases", responses=answers({200: out.ReleasePage}))

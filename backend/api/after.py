@@ -44,9 +44,7 @@ def after_api(parts: Parts) -> APIBlueprint:
         found = list_follow_ups(
             database, query.limit + 1, after, within=caller().sites, site=query.site, state=query.state
         )
-        page = found[: query.limit]
-        last = page[-1].row if len(found) > query.limit else None
-        next_ = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None
+        page, next_ = cursors.cut(found, query.limit, lambda one: (one.row.received_at, one.row.id))
         return shown(follow_up.FollowUpPage(items=[show.followed(one) for one in page], next=next_))
 
     @bp.get("/alerts", responses=answers({200: follow_up.AlertPage}))
@@ -55,9 +53,7 @@ def after_api(parts: Parts) -> APIBlueprint:
         """Values below 70 g/L that stand, the newest first"""
         after = cursors.read_moment_cursor(query.cursor)
         rows = list_alerts(database, query.limit + 1, after, within=caller().sites, state=query.state)
-        page = rows[: query.limit]
-        last = page[-1] if len(rows) > query.limit else None
-        next_ = cursors.show_cursor(last.since.isoformat(), last.result_id) if last else None
+        page, next_ = cursors.cut(rows, query.limit, lambda row: (row.since, row.result_id))
         return shown(follow_up.AlertPage(items=[show.alert_item(row) for row in page], next=next_))
 
     @bp.put(

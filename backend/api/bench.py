@@ -31,9 +31,7 @@ def bench_api(parts: Parts) -> APIBlueprint:
         after = cursors.read_moment_cursor(query.cursor)
         within = caller().sites_with(query.site)
         found = list_expected(database, clock, query.limit + 1, after, only_tubes=query.only_tubes, within=within)
-        page = found[: query.limit]
-        last = page[-1] if len(found) > query.limit else None
-        cursor = cursors.show_cursor(last.received_at.isoformat(), last.case.id) if last is not None else None
+        page, cursor = cursors.cut(found, query.limit, lambda one: (one.received_at, one.case.id))
         return shown(bench.SpecimenPage(items=[show.specimen(one) for one in page], next=cursor))
 
     @bp.post("/lab-reports/preview", responses=answers({200: bench.LinePreviewOut}, 410))

@@ -29,8 +29,7 @@ def drift_api(parts: Parts) -> APIBlueprint:
         rows = list_drift_alarms(
             database, query.limit + 1, after, release_id=query.release_id, state=query.state, since=query.since
         )
-        page = rows[: query.limit]
-        next_ = cursors.show_cursor(page[-1].raised_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        page, next_ = cursors.cut(rows, query.limit, lambda row: (row.raised_at, row.id))
         return shown(wire.DriftPage(items=[drift_out(row) for row in page], next=next_))
 
     @bp.put("/drift/<alarm_id>/acknowledgement", responses=answers({200: wire.DriftOut, 201: wire.DriftOut}, 404))

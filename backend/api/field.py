@@ -63,9 +63,7 @@ def field_api(parts: Parts) -> APIBlueprint:
         """Cases, newest first"""
         cursor = cursors.read_moment_cursor(query.cursor)
         views = list_cases(parts.database, query.limit + 1, cursor, cleared, within=caller().sites)
-        page = views[: query.limit]
-        last = page[-1].row if len(views) > query.limit else None
-        after = cursors.show_cursor(last.received_at.isoformat(), last.id) if last else None
+        page, after = cursors.cut(views, query.limit, lambda one: (one.row.received_at, one.row.id))
         return shown(out.CasePage(items=[show.case(view, caller().sites) for view in page], next=after))
 
     @bp.put(

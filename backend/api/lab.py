@@ -127,9 +127,7 @@ def lab_api(parts: Parts) -> APIBlueprint:
         after = cursors.read_moment_cursor(query.cursor)
         within = caller().sites_with(query.site)
         found = list_reports(database, states, query.limit + 1, after, within=within)
-        page = found[: query.limit]
-        last = page[-1][0] if len(found) > query.limit else None
-        cursor = cursors.show_cursor(last.received_at.isoformat(), last.id) if last is not None else None
+        page, cursor = cursors.cut(found, query.limit, lambda one: (one[0].received_at, one[0].id))
         return shown(lab.OpenReportPage(items=[show.open_report(*one) for one in page], next=cursor))
 
     @bp.put("/lab-reports/<report_id>/decision", responses=answers({200: lab.LabReportOut}, 404, 409, 410))

@@ -122,8 +122,7 @@ def office_api(parts: Parts) -> APIBlueprint:
     def get_audit(query: received.PageQuery) -> Response:
         """The audit trail, oldest first"""
         rows = list_trail(database, query.limit + 1, cursors.read_number_cursor(query.cursor))
-        page = rows[: query.limit]
-        after = cursors.show_cursor(str(page[-1].seq)) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.seq,))
         return shown(office.TrailPage(items=[_trail_row(row) for row in page], next=after))
 
     return bp

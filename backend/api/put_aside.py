@@ -29,8 +29,7 @@ def put_aside_api(parts: Parts) -> APIBlueprint:
     def get_put_aside(query: received.PageQuery) -> Response:
         """What was refused and is kept, the newest first"""
         rows = list_put_aside(database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = rows[: query.limit]
-        after = cursors.show_cursor(page[-1].settled_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.settled_at, row.id))
         return shown(sealed.PutAsidePage(items=[_item(row) for row in page], next=after))
 
     @bp.post(

@@ -60,8 +60,7 @@ def rights_api(parts: Parts) -> APIBlueprint:
     def get_erasures(query: received.PageQuery) -> Response:
         """What was erased, on request and by retention, newest first"""
         rows = list_erasures(parts.database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = rows[: query.limit]
-        after = cursors.show_cursor(page[-1].asked_at.isoformat(), page[-1].id) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.asked_at, row.id))
         return shown(rights.ErasurePage(items=[show.erasure(row) for row in page], next=after))
 
     return bp

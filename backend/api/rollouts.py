@@ -38,8 +38,7 @@ def rollouts_api(parts: Parts) -> APIBlueprint:
         """What was in production when, by whom and on what evidence, oldest first"""
         after = cursors.read_number_cursor(query.cursor)
         rows = list_words(database, path.channel, query.limit + 1, after)
-        page = rows[: query.limit]
-        more = cursors.show_cursor(str(page[-1].seq)) if len(rows) > query.limit else None
+        page, more = cursors.cut(rows, query.limit, lambda row: (row.seq,))
         return shown(rollouts.HistoryPage(items=[_word(row) for row in page], next=more))
 
     @bp.post("/rollouts/<channel>/start", responses=answers({201: rollouts.RolloutOut}, 404, 409))

@@ -35,9 +35,7 @@ def sent_back_api(parts: Parts) -> APIBlueprint:
         """Lines that were refused, by every way in, newest first; nothing of what they said but tube and case"""
         after = cursors.read_moment_cursor(query.cursor)
         rows = list_sent_back(database, query.limit + 1, after, looked_after=query.looked_after, within=caller().sites)
-        page = rows[: query.limit]
-        last = page[-1] if len(rows) > query.limit else None
-        cursor = cursors.show_cursor(last.last_at.isoformat(), last.id) if last is not None else None
+        page, cursor = cursors.cut(rows, query.limit, lambda row: (row.last_at, row.id))
         return shown(sent_back.SentBackPage(items=[show.sent_back(row) for row in page], next=cursor))
 
     @bp.put("/lab-sent-back/<sent_back_id>/looked-after", responses=answers({200: sent_back.SentBackOut}, 404))

@@ -55,8 +55,7 @@ def training_api(parts: Parts) -> APIBlueprint:
     def get_snapshots(query: received.PageQuery) -> Response:
         """Snapshots, newest first"""
         rows = list_snapshots(database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = rows[: query.limit]
-        after = cursors.show_cursor(page[-1].made_at.isoformat(), page[-1].digest) if len(rows) > query.limit else None
+        page, after = cursors.cut(rows, query.limit, lambda row: (row.made_at, row.digest))
         return shown(training.SnapshotPage(items=[show.snapshot(row, settings.world) for row in page], next=after))
 
     @bp.put(
@@ -84,9 +83,7 @@ def training_api(parts: Parts) -> APIBlueprint:
         The next snapshot holds what is said now, or leaves the case out.
         """
         found = list_corrections(database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = found[: query.limit]
-        last = page[-1] if len(found) > query.limit else None
-        after = cursors.show_cursor(last.corrected_at.isoformat(), last.new_label_id) if last is not None else None
+        page, after = cursors.cut(found, query.limit, lambda row: (row.corrected_at, row.new_label_id))
         return shown(training.CorrectionPage(items=[show.correction(one) for one in page], next=after))
 
     @bp.put(
@@ -105,9 +102,7 @@ def training_api(parts: Parts) -> APIBlueprint:
     def get_candidates(query: received.PageQuery) -> Response:
         """Candidates, newest first"""
         found = list_candidates(database, query.limit + 1, cursors.read_moment_cursor(query.cursor))
-        page = found[: query.limit]
-        last = page[-1][0] if len(found) > query.limit else None
-        after = cursors.show_cursor(last.posted_at.isoformat(), last.release_id) if last is not None else None
+        page, after = cursors.cut(found, query.limit, lambda one: (one[0].posted_at, one[0].release_id))
         return shown(training.CandidatePage(items=[show.candidate(*one) for one in page], next=after))
 
     return bp

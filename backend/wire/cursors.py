@@ -3,11 +3,15 @@
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from pallor.clock import parse_utc
 from pallor.errors import Refused
+
+T = TypeVar("T")
+Page = tuple[Sequence[T], str | None]  # some of a list, and the cursor of what follows
 
 
 class CursorUnreadable(Refused):
@@ -40,6 +44,20 @@ def read_number_cursor(text: str | None) -> int:
     if parts is None:
         return 0
     return int(parts[0]) if re.fullmatch(r"[0-9]{1,9}", parts[0]) else _refuse_cursor(text)
+
+
+def cut(found: Sequence[T], limit: int, place: Callable[[T], tuple[datetime | str | int, ...]]) -> Page[T]:
+    """A page of what was found, and the cursor of the next one.
+
+    Args:
+        found: ``limit`` things, or one more when there is another page.
+        place: of a thing in the list's order: what its cursor says.
+    """
+    page = found[:limit]
+    if len(found) <= limit:
+        return page, None
+    parts = place(page[-1])
+    return page, show_cursor(*(part.isoformat() if isinstance(part, datetime) else str(part) for part in parts))
 
 
 def show_cursor(*parts: str) -> str:
