@@ -6,9 +6,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import alerts, cases, lab_results
 from backend.services.audit import write_audit
 from backend.services.records import note_change, stands
@@ -75,8 +76,7 @@ def list_alerts(
     if state is not None:
         query = query.where(_STATES[state])
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, literal, select, tuple_, update
+from sqlalchemy import Row, select, update
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import lab_report_sites, lab_reports
 from backend.services.audit import write_audit
 from backend.services.match_report import match_report, objections
@@ -86,8 +87,7 @@ def list_reports(
     if within is not None:
         query = query.where(report_is_at(within))
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         rows = list(connection.execute(query))
     return [(row, _candidates(database, row, within)) for row in rows]

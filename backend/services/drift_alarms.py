@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, literal, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, literal, select, true, update
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import cases, drift_alarms, photos, snapshot_cases
 from backend.record.counted import Counted
 from backend.record.drift.cases import Where
@@ -48,8 +49,7 @@ def list_drift_alarms(
     if since is not None:
         query = query.where(drift_alarms.c.raised_at >= since)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 

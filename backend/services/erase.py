@@ -5,9 +5,10 @@ that something was erased remains.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, update
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import (
     alerts,
     amendments,
@@ -169,8 +170,7 @@ def list_erasures(database: Database, limit: int, after: tuple[Any, str] | None)
     key = (erasures.c.asked_at, erasures.c.id)
     query = select(erasures).order_by(*(column.desc() for column in key)).limit(limit)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, literal, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import candidates, labels, releases, snapshot_cases, snapshots
 
 
@@ -50,8 +51,7 @@ def list_corrections(database: Database, limit: int, after: tuple[datetime, str]
         .limit(limit)
     )
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         rows = connection.execute(query).all()
         held = _held(connection, [row.id for row in rows])

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import alerts, cases, follow_ups, labels
 from backend.services.alerts import alerts_of, is_standing
 from backend.services.derive_label import is_newest
@@ -59,8 +60,7 @@ def list_follow_ups(
     if state is not None:
         query = query.where(stands == state.value)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         rows: list[Row[Any]] = list(connection.execute(query))
         standing = alerts_of(connection, [row.id for row in rows])

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, literal, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, or_, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import cases, lab_results, photos, predictions
 from backend.services.records import case_of, standing_results, stands
 from backend.services.specimen_barcode import grouped, plain
@@ -52,8 +53,7 @@ def list_expected(
     if only_tubes:
         query = query.where(cases.c.specimen_barcode.is_not(None))
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     return _read(database, query, within)
 
 

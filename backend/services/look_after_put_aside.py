@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, literal, select, tuple_
+from sqlalchemy import Row, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import sealed, sites
 from backend.services.audit import write_audit
 from backend.services.receive_sealed import sealed_row, settle
@@ -25,8 +26,7 @@ def list_put_aside(database: Database, limit: int, after: tuple[datetime, str] |
     key = (sealed.c.settled_at, sealed.c.id)
     query = select(sealed).where(sealed.c.state == "put-aside").order_by(*(c.desc() for c in key)).limit(limit)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 

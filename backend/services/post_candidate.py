@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, literal, select, tuple_
+from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import candidates, releases, snapshots
 from backend.services.audit import write_audit
 from backend.services.register_release import ReleaseIdTaken, check_world
@@ -54,8 +55,7 @@ def list_candidates(
     key = (candidates.c.posted_at, candidates.c.release_id)
     query = select(candidates).order_by(*(column.desc() for column in key)).limit(limit)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     return _found(database, query)
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, literal, select, tuple_
+from sqlalchemy import Connection, Row, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling, past_rising
 from backend.db.tables import (
     amendments,
     cases,
@@ -86,7 +87,7 @@ def list_cases(
     if within is not None:
         query = query.where(cases.c.site.in_(within))
     if after is not None:
-        query = query.where(tuple_(cases.c.received_at, cases.c.id) < tuple_(*_bound(cases, "received_at", after)))
+        query = query.where(past_falling((cases.c.received_at, cases.c.id), after))
     with database.read() as connection:
         return _views(connection, list(connection.execute(query)), cleared)
 
@@ -95,7 +96,7 @@ def list_labels(database: Database, limit: int, after: tuple[datetime, str] | No
     """Labels, oldest first; a label that supersedes another comes later than it."""
     query = select(labels).order_by(labels.c.derived_at, labels.c.id).limit(limit)
     if after is not None:
-        query = query.where(tuple_(labels.c.derived_at, labels.c.id) > tuple_(*_bound(labels, "derived_at", after)))
+        query = query.where(past_rising((labels.c.derived_at, labels.c.id), after))
     with database.read() as connection:
         return list(connection.execute(query))
 
@@ -112,7 +113,7 @@ def list_predictions(database: Database, limit: int, after: tuple[str, str] | No
         .limit(limit)
     )
     if after is not None:
-        query = query.where(tuple_(*key) > tuple_(*after))
+        query = query.where(past_rising(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 
@@ -157,11 +158,6 @@ def show_amendment(database: Database, case_id: str, amendment_id: str) -> Row[A
     if row is None:
         raise not_found("amendment_id", amendment_id, "amendment")
     return row
-
-
-def _bound(table: Any, column: str, after: tuple[Any, str]) -> tuple[Any, Any]:
-    """A cursor's values, bound with the column's own type so that both dialects compare like with like."""
-    return literal(after[0], table.c[column].type), literal(after[1], table.c.id.type)
 
 
 def _views(connection: Connection, rows: list[Row[Any]], cleared: Cleared) -> list[CaseView]:

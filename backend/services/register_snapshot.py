@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, literal, select, tuple_, update
+from sqlalchemy import Connection, Row, select, update
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import snapshot_cases, snapshots, tombstones
 from backend.services.drift_alarms import learn_of_drift
 from pallor.clock import Clock
@@ -57,7 +58,6 @@ def list_snapshots(database: Database, limit: int, after: tuple[Any, str] | None
     key = (snapshots.c.made_at, snapshots.c.digest)
     query = select(snapshots).order_by(*(column.desc() for column in key)).limit(limit)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
 
 from backend.db.engine import Database
+from backend.db.paging import past_falling
 from backend.db.tables import lab_sent_back, lab_sent_back_sites
 from backend.services.audit import write_audit
 from backend.services.receive_report import Sender
@@ -77,8 +78,7 @@ def list_sent_back(
         here = select(lab_sent_back_sites.c.sent_back_id).where(lab_sent_back_sites.c.site.in_(within))
         query = query.where(lab_sent_back.c.id.in_(here))
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) < tuple_(*bound))
+        query = query.where(past_falling(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 

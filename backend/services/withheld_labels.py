@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, literal, select, tuple_
+from sqlalchemy import Row, Select, func, select
 
 from backend.db.engine import Database
+from backend.db.paging import past_rising
 from backend.db.tables import cases, labels
 from backend.services.derive_label import is_newest
 from pallor.eligibility import Reason
@@ -56,8 +57,7 @@ def list_withheld(
     if site is not None:
         query = query.where(cases.c.site == site)
     if after is not None:
-        bound = (literal(value, column.type) for value, column in zip(after, key, strict=True))
-        query = query.where(tuple_(*key) > tuple_(*bound))
+        query = query.where(past_rising(key, after))
     with database.read() as connection:
         return list(connection.execute(query))
 
