@@ -184,7 +184,10 @@ class Seen:
                 after()
             return self.page.get_by_text(text).first.is_visible()
 
-        wait_until(there, f"{text} is read", seconds)
+        try:
+            wait_until(there, f"{text} is read", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {self.page.locator('body').inner_text()!r}") from None
         self._keep()
 
     def _keep(self):
