@@ -71,8 +71,8 @@ class Node:
         self._tell()
         for said in self._answers(waiting, CURRENT):
             changed = record_predictions(self.parts.database, self.parts.clock, said, LABEL_TABLE)
-            for one in changed:
-                ask_challenger(self.parts.database, self.parts.clock, kept_in(shadowed), 60.0, one.photo_id)
+            answered = [one.photo_id for one in changed]
+            ask_challenger(self.parts.database, self.parts.clock, kept_in(shadowed), 60.0, answered)
         for said in self._answers(shadowed, CHALLENGER):
             record_predictions(self.parts.database, self.parts.clock, said, LABEL_TABLE)
 
