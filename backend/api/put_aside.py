@@ -43,8 +43,8 @@ def put_aside_api(parts: Parts) -> APIBlueprint:
         The answer is the receipt, or why it is refused still.
         """
         note_another_try(database, clock, path.submission_id, by=caller().actor)
-        row, blob = read_blob(database, path.submission_id)
-        taken = take_in_blob(parts, row, blob, lambda _field, _moment: None, by=row.declared_by)
+        blob = read_blob(database, path.submission_id)
+        taken = blob is not None and take_in_blob(parts, blob, lambda _field, _moment: None)
         return answer_of(parts, path.submission_id, 201 if taken else 200)
 
     @bp.post("/sealed/<submission_id>/discard", responses=answers({200: sealed.DiscardedOut}, 404, 409))

@@ -19,7 +19,6 @@ from backend.services.receive_sealed import (
     Announced,
     SealedTooLarge,
     SealedTypeMismatch,
-    read_blob,
     receive_sealed,
     show_sealed,
 )
@@ -77,11 +76,11 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         digest = received.to_sha256(header.repr_digest, "Repr-Digest")
         blob = Announced(path.submission_id, query.site, digest, piece.size)
         who, taken = caller(), False
-        if receive_sealed(
+        arrived = receive_sealed(
             database, clock, blob, piece.offset, piece.data, within=who.sites, by=who.actor, whole=piece.whole
-        ):
-            row, data = read_blob(database, path.submission_id)
-            taken = take_in_blob(parts, row, data, partial(check_before_end, who), by=who.actor)
+        )
+        if arrived is not None:
+            taken = take_in_blob(parts, arrived, partial(check_before_end, who))
         return answer_of(parts, path.submission_id, 201 if taken else 200)
 
     @bp.get("/sealed/<submission_id>", responses=answers(_GOOD, 404, 409, 410))

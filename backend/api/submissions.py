@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from backend.api.parts import Parts
 from backend.problems import problem_of, strict_json
@@ -13,15 +13,16 @@ from backend.services.acknowledge_alert import acknowledge_alert
 from backend.services.amend_case import record_amendment
 from backend.services.give_sealing_keys import open_blob
 from backend.services.receive_report import Laboratory
+from backend.services.receive_sealed import Arrived
 from backend.services.record_consent import record_statement
 from backend.services.record_follow_up import record_follow_up
 from backend.services.records import CaseErased
 from backend.services.settle_waiting import settle_waiting
 from backend.services.standing_consents import ConsentWithdrawn
 from backend.services.submit_case import record_case
-from backend.services.take_in_sealed import Opened, put_aside, take_in_sealed
+from backend.services.take_in_sealed import Opened, keep_for_later, put_aside, take_in_sealed
 from backend.wire import container, follow_up, received, rights, sealed
-from pallor.errors import Refused
+from pallor.errors import Refused, Unavailable
 
 Word = tuple[Callable[[Connection], object], str | None]  # what writes it down, and whose it says it is
 Check = Callable[[str, datetime], None]  # raises for a moment at which the sender could not have sealed this any more
@@ -29,42 +30,43 @@ Check = Callable[[str, datetime], None]  # raises for a moment at which the send
 _NOT_TO_BE_KEPT = (CaseErased, ConsentWithdrawn)
 
 
-def take_in_blob(parts: Parts, row: Row[Any], blob: bytes, check: Check, *, by: str) -> bool:
+def take_in_blob(parts: Parts, blob: Arrived, check: Check) -> bool:
     """Open a blob and record what lies in it; True when this request did so. What was refused is put aside.
 
-    Args:
-        row: of the submission.
-
     Raises:
+        SiteNotYours, IdTaken, ContentDiffers: another submission came under its id meanwhile.
         Unavailable: nothing is known yet of what is in it; its bytes are kept.
     """
     about = container.about(None)
     try:
         with parts.database.read() as connection:
-            opened = open_blob(connection, row.site, blob, parts.settings.sealing_passphrase)
+            opened = open_blob(connection, blob.site, blob.data, parts.settings.sealing_passphrase)
         text, rest = container.header_of(opened)
         said = strict_json(text)
         about = container.about(said)
-        taken_in = take_in_sealed(parts.intake, row, _read(parts, row, said, rest, check, by), by=by)
+        taken_in = take_in_sealed(parts.intake, blob, _read(parts, blob, said, rest, check))
+    except Unavailable:
+        keep_for_later(parts.intake, blob)
+        raise
     except (Refused, ValidationError) as error:
         keep = not isinstance(error, _NOT_TO_BE_KEPT)
-        put_aside(parts.intake, row, problem_of(error).model_dump(mode="json"), about, keep=keep)
+        put_aside(parts.intake, blob, problem_of(error).model_dump(mode="json"), about, keep=keep)
         return False
     # It may have been for this case that a line of a laboratory's report was kept; cut off here, the sweeper does it.
     settle_waiting(Laboratory(parts.database, parts.clock, parts.settings.label_table), said["case_id"])
     return taken_in
 
 
-def _read(parts: Parts, row: Row[Any], said: dict[str, Any], rest: bytes, check: Check, by: str) -> Opened:
+def _read(parts: Parts, blob: Arrived, said: dict[str, Any], rest: bytes, check: Check) -> Opened:
     header = sealed.Header.model_validate(said)
     now = parts.clock.now()
-    sealed.check_header(header, row.id, row.site)
+    sealed.check_header(header, blob.submission_id, blob.site)
     received.check_not_ahead("sealed_at", header.sealed_at, now)
     check("sealed_at", header.sealed_at)
     for number, part in enumerate(header.parts):
         received.check_not_ahead(f"parts.{number}.captured_at", part.captured_at, now)
         check(f"parts.{number}.captured_at", part.captured_at)
-    record, subject_code = _WORDS[header.kind](parts, header, now, check, by)
+    record, subject_code = _WORDS[header.kind](parts, header, now, check, blob.by)
     photos = container.parts_of(rest, [(part.bytes, part.sha256) for part in header.parts])
     declared = [sealed.to_declaration(header.case_id, part) for part in header.parts]
     return Opened(header.kind, header.case_id, subject_code, record, list(zip(declared, photos, strict=True)))

@@ -129,17 +129,7 @@ def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by:
         NotFound, CaseErased, ConsentWithdrawn, ContentDiffers, IdTaken
     """
     case_row(tx, photo.case_id)
-    declared: dict[str, Any] = {
-        "case_id": photo.case_id,
-        "uploaded_sha256": photo.uploaded_sha256,
-        "bytes": end if photo.bytes is None else photo.bytes,
-        "media_type": photo.media_type,
-        "captured_at": photo.captured_at,
-        "eye": photo.eye,
-        "role": photo.role.value,
-        "of": photo.of,
-        "capture": photo.capture,
-    }
+    declared = photo.to_row(end)
     stamp = {"id": photo.photo_id, "state": "uploading", "declared_at": intake.clock.now(), "declared_by": by}
     intake.database.insert_once(tx, photos, declared | stamp)
     row = tx.execute(_PHOTO, {"photo_id": photo.photo_id}).one()

@@ -1,10 +1,13 @@
-"""Something sealed arrives, in one piece or in many: every byte that came is kept, and what became of it remembered."""
+"""Something sealed arrives, in one piece or in many: every byte that came is kept, and what became of it remembered.
 
-from dataclasses import dataclass
+A blob that comes whole is opened first, and goes on record with what became of it; only of a part is every byte kept.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from backend.db.engine import Database
 from backend.db.tables import sealed
@@ -14,6 +17,8 @@ from backend.services.submit_case import check_own_site
 from pallor.clock import Clock
 from pallor.digest import sha256_of
 from pallor.errors import Refused
+
+OPEN = ("uploading", "put-aside")  # states of what may still be taken in
 
 
 class SealedTypeMismatch(Refused):
@@ -34,6 +39,21 @@ class Announced:
     bytes: int | None
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """A blob of which every byte is here, be it in hand alone.
+
+    ``within``: the sites of whoever sends it, None: every site. ``by``: in whose name.
+    """
+
+    submission_id: str
+    site: str
+    sealed_sha256: str
+    data: bytes = field(repr=False)
+    within: frozenset[str] | None
+    by: str
+
+
 def receive_sealed(
     database: Database,
     clock: Clock,
@@ -44,8 +64,8 @@ def receive_sealed(
     within: frozenset[str] | None,
     by: str,
     whole: bool = True,
-) -> bool:
-    """Keep one piece of a blob; True when it is here in full and waits to be opened.
+) -> Arrived | None:
+    """Take one piece of a blob; the blob, when every byte of it is here and nothing has become of it yet.
 
     Args:
         offset: where in it ``data`` begins.
@@ -54,13 +74,34 @@ def receive_sealed(
 
     Raises:
         SiteNotYours, IdTaken, ContentDiffers, OffsetMismatch, PieceTooLong
+        ChecksumMismatch: it is not what was announced; nothing of it is kept.
     """
+    if whole and offset == 0 and len(data) == blob.bytes and _is_new(database, blob, within):
+        _check_digest(blob.sealed_sha256, data)
+        return Arrived(blob.submission_id, blob.site, blob.sealed_sha256, data, within, by)
     with database.write() as tx:
         check_own_site(tx, blob.site, within)
-        row = _declared(database, tx, clock, blob, offset + len(data), within, by)
-        if row.state != "uploading":
-            return False
-        return SEALED_PIECES.add(tx, row.id, row.bytes, offset, data, whole=whole)
+        state, size = _declared(database, tx, clock, blob, offset + len(data), within, by)
+        if state != "uploading" or not SEALED_PIECES.add(tx, blob.submission_id, size, offset, data, whole=whole):
+            return None
+    return read_blob(database, blob.submission_id, by=by)
+
+
+def put_on_record(database: Database, tx: Connection, clock: Clock, blob: Arrived, *, keep: bool = False) -> bool:
+    """See that a blob is on record; False when something has become of it meanwhile.
+
+    Args:
+        keep: its bytes, too.
+
+    Raises:
+        SiteNotYours, IdTaken, ContentDiffers
+    """
+    check_own_site(tx, blob.site, blob.within)
+    announced = Announced(blob.submission_id, blob.site, blob.sealed_sha256, len(blob.data))
+    state, size = _declared(database, tx, clock, announced, len(blob.data), blob.within, blob.by)
+    if state in OPEN and keep:
+        SEALED_PIECES.add(tx, blob.submission_id, size, 0, blob.data)
+    return state in OPEN
 
 
 def show_sealed(database: Database, submission_id: str) -> tuple[Row[Any], int]:
@@ -72,14 +113,17 @@ def show_sealed(database: Database, submission_id: str) -> tuple[Row[Any], int]:
 
 def sealed_row(connection: Connection, submission_id: str) -> Row[Any]:
     """A submission's row; raises ``NotFound``."""
-    row = connection.execute(select(sealed).where(sealed.c.id == submission_id)).first()
+    row = connection.execute(_SEALED, {"submission_id": submission_id}).first()
     if row is None:
         raise not_found("submission_id", submission_id, "submission")
     return row
 
 
-def read_blob(database: Database, submission_id: str) -> tuple[Row[Any], bytes]:
-    """A submission's row, and its blob as far as it is here.
+def read_blob(database: Database, submission_id: str, *, by: str | None = None) -> Arrived | None:
+    """A blob as it is on record; None when something has become of it.
+
+    Args:
+        by: in whose name it is taken in; None: of whoever sent its first piece.
 
     Raises:
         NotFound
@@ -87,15 +131,17 @@ def read_blob(database: Database, submission_id: str) -> tuple[Row[Any], bytes]:
     """
     with database.read() as connection:
         row = sealed_row(connection, submission_id)
-        blob = SEALED_PIECES.joined(connection, submission_id)
-    if row.state != "uploading" or (found := sha256_of(blob)) == row.sealed_sha256:
-        return row, blob
-    with database.write() as tx:
-        forget(tx, submission_id)
-    raise ChecksumMismatch(
-        f"the {len(blob)} bytes that arrived have the digest {found}", field="Repr-Digest", value=row.sealed_sha256,
-        remedy="Send it again from byte 0; a first piece must name the whole size in Upload-Length.",
-    )  # fmt: skip
+        if row.state not in OPEN:
+            return None
+        data = SEALED_PIECES.joined(connection, submission_id)
+    if row.state == "uploading":
+        try:
+            _check_digest(row.sealed_sha256, data)
+        except ChecksumMismatch:
+            with database.write() as tx:
+                forget(tx, submission_id)
+            raise
+    return Arrived(row.id, row.site, row.sealed_sha256, data, None, by or row.declared_by)
 
 
 def discard_stale_sealed(database: Database, older_than: datetime) -> int:
@@ -123,6 +169,21 @@ def settle(tx: Connection, clock: Clock, submission_id: str, before: tuple[str, 
     return bool(moved)
 
 
+def _is_new(database: Database, blob: Announced, within: frozenset[str] | None) -> bool:
+    """Whether nothing is on record of it; raises ``SiteNotYours``."""
+    with database.read() as connection:
+        check_own_site(connection, blob.site, within)
+        return connection.execute(_SEALED, {"submission_id": blob.submission_id}).first() is None
+
+
+def _check_digest(announced: str, data: bytes) -> None:
+    if (found := sha256_of(data)) != announced:
+        raise ChecksumMismatch(
+            f"the {len(data)} bytes that arrived have the digest {found}", field="Repr-Digest", value=announced,
+            remedy="Send it again from byte 0; a first piece must name the whole size in Upload-Length.",
+        )  # fmt: skip
+
+
 def _declared(
     database: Database,
     tx: Connection,
@@ -131,16 +192,20 @@ def _declared(
     end: int,
     within: frozenset[str] | None,
     by: str,
-) -> Row[Any]:
-    """The submission's row; made now if this is its first piece, which ends at byte ``end``."""
+) -> tuple[str, int]:
+    """State and size of the submission on record; put there now if this is its first piece, which ends at ``end``."""
     said: dict[str, Any] = {"site": blob.site, "sealed_sha256": blob.sealed_sha256, "bytes": blob.bytes or end}
     stamp = {"id": blob.submission_id, "state": "uploading", "declared_at": clock.now(), "declared_by": by}
-    database.insert_once(tx, sealed, said | stamp)
-    row = tx.execute(select(sealed).where(sealed.c.id == blob.submission_id)).one()
+    if database.insert_once(tx, sealed, said | stamp):
+        return "uploading", said["bytes"]
+    row = sealed_row(tx, blob.submission_id)
     if within is not None and row.site not in within:
         raise IdTaken("submission_id", row.id)
     if blob.bytes is None:
         del said["bytes"]
     if differing := [name for name, value in said.items() if row._mapping[name] != value]:
         raise ContentDiffers("submission_id", row.id, differing)
-    return row
+    return row.state, row.bytes
+
+
+_SEALED = select(sealed).where(sealed.c.id == bindparam("submission_id"))  # built once: every submission asks it

@@ -1,12 +1,22 @@
 """The same photograph under two subjects: two people were mixed up, or one photo was sent for both."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Subquery, bindparam, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    Subquery,
+    bindparam,
+    or_,
+    select,
+)
 
 from backend.db.engine import Database
 from backend.db.tables import cases, photos, same_photo_members, same_photo_warnings, sites
-from backend.services.records import case_row
 from pallor.clock import Clock
 from pallor.image.fingerprint import NEAR_BITS, bands, hamming
 
@@ -18,9 +28,7 @@ def warn_of_same_photo(
 
     Where people practise the same photograph is sent again and again: such sites and real ones do not warn each other.
     """
-    mine = case_row(tx, case_id)
-    asked = {"photo": photo_id, "site": mine.site, "code": mine.subject_code}
-    asked |= {f"part{i}": part for i, part in enumerate(bands(perceptual))}
+    asked = {"photo": photo_id, "case": case_id} | {f"part{i}": part for i, part in enumerate(bands(perceptual))}
     found = [
         (row.id, row.case_id, apart)
         for row in tx.execute(_PERHAPS_ALIKE, asked)
@@ -65,15 +73,23 @@ def same_photo_cases(connection: Connection, photo_ids: Sequence[str]) -> dict[s
 
 
 # Built once: every photo that arrives asks these.
-_MINE = sites.alias()
+_MINE, _MY_SITE = cases.alias(), sites.alias()
+
+
+def _mine(column: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """What stands of the photo's own case and its site."""
+    mine = _MINE.join(_MY_SITE, _MY_SITE.c.code == _MINE.c.site)
+    return select(column).select_from(mine).where(_MINE.c.id == bindparam("case")).scalar_subquery()
+
+
 _BANDS = [photos.c[f"band{i}"] == bindparam(f"part{i}") for i in range(NEAR_BITS + 1)]
 _PERHAPS_ALIKE = (
     select(photos.c.id, photos.c.case_id, photos.c.perceptual_hash)
     .join(cases, cases.c.id == photos.c.case_id)
     .join(sites, sites.c.code == cases.c.site)
     .where(or_(*_BANDS), photos.c.id != bindparam("photo"))
-    .where((cases.c.site != bindparam("site")) | (cases.c.subject_code != bindparam("code")))
-    .where(sites.c.practice == select(_MINE.c.practice).where(_MINE.c.code == bindparam("site")).scalar_subquery())
+    .where((cases.c.site != _mine(_MINE.c.site)) | (cases.c.subject_code != _mine(_MINE.c.subject_code)))
+    .where(sites.c.practice == _mine(_MY_SITE.c.practice))
 )
 _ALIKE = photos_alike(bindparam("photo_ids", expanding=True))
 _SAME_PHOTO_CASES = (

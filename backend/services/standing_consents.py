@@ -1,6 +1,6 @@
 """Which consents stand for a case: those given at this visit, less those its person has withdrawn at any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,12 @@ def first_withdrawn(connection: Connection, site: str, subject_code: str) -> dat
 
 def check_care(connection: Connection, case_id: str) -> None:
     """Raise ``ConsentWithdrawn`` unless consent to care stands."""
-    if not standing_consents(connection, [case_id])[case_id][Purpose.CARE].given:
+    must_stand(standing_consents(connection, [case_id])[case_id], case_id)
+
+
+def must_stand(standing: Mapping[Purpose, Standing], case_id: str) -> None:
+    """Raise ``ConsentWithdrawn`` unless consent to care is among what stands for a case."""
+    if not standing[Purpose.CARE].given:
         raise ConsentWithdrawn(
             "consent to care was withdrawn", field="case_id", value=case_id,
             remedy="Take no photo and drop this one. If the person agrees again, record that first.",

@@ -47,6 +47,20 @@ class Declaration:
     of: str | None = None
     capture: dict[str, Any] | None = None
 
+    def to_row(self, size: int) -> dict[str, Any]:
+        """What it says, as ``photos`` has it; ``size``: where ``bytes`` is not said."""
+        return {
+            "case_id": self.case_id,
+            "uploaded_sha256": self.uploaded_sha256,
+            "bytes": size if self.bytes is None else self.bytes,
+            "media_type": self.media_type,
+            "captured_at": self.captured_at,
+            "eye": self.eye,
+            "role": self.role.value,
+            "of": self.of,
+            "capture": self.capture,
+        }
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -63,6 +77,17 @@ class Seen:
     @property
     def to_be_scored(self) -> bool:
         return self.quality is not None and self.quality.passed
+
+    @property
+    def became(self) -> str:
+        """The state that the photo is in when it was taken in."""
+        if self.quality is None:
+            return "kept"
+        return "waiting" if self.quality.passed else "refused"
+
+    @property
+    def refusal(self) -> str | None:
+        return "photo-quality" if self.became == "refused" else None
 
 
 @dataclass(frozen=True)
@@ -135,10 +160,13 @@ def store(intake: Intake, photo: Declaration, seen: Seen, claim_id: str, *, by: 
     intake.store.put(key, seen.stored)
     with intake.database.write() as tx:
         end_claim(tx, claim_id)
-        if not record_photo(intake, tx, photo, seen, by=by):
+        followed = record_photo(intake, tx, photo, seen, by=by)
+        if followed is None:
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
             ask_to_take_away(intake.database, tx, intake.clock.now(), [key])
             return False
+        for case_id in followed:
+            derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
     if seen.to_be_scored:
         intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
     return True
@@ -162,12 +190,31 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
         )  # fmt: skip
 
 
-def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> bool:
-    """Write down what became of a photo that was declared; False when another request was first."""
+def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> list[str] | None:
+    """Write down what became of a photo that was declared; the cases whose labels it may change, None when another
+    request was first.
+    """
+    if tx.execute(_UNSEEN, {"photo": photo.photo_id} | _facts(intake, seen)).rowcount == 0:
+        return None
+    PHOTO_PIECES.drop(tx, photo.photo_id)
+    return _tell(intake, tx, photo, seen, by=by)
+
+
+def record_whole_photo(
+    intake: Intake, tx: Connection, photo: Declaration, seen: Seen, size: int, *, by: str
+) -> list[str] | None:
+    """``record_photo`` for one that nothing is known of yet; None when something is."""
+    stamp = {"id": photo.photo_id, "declared_at": intake.clock.now(), "declared_by": by}
+    if not intake.database.insert_once(tx, photos, photo.to_row(size) | stamp | _facts(intake, seen)):
+        return None
+    return _tell(intake, tx, photo, seen, by=by)
+
+
+def _facts(intake: Intake, seen: Seen) -> dict[str, Any]:
     now = intake.clock.now()
-    facts: dict[str, Any] = {
-        "state": _became(seen),
-        "refusal": "photo-quality" if _became(seen) == "refused" else None,
+    return {
+        "state": seen.became,
+        "refusal": seen.refusal,
         "quality": seen.quality.to_json() if seen.quality else None,
         "stored_sha256": seen.stored_sha256,
         "perceptual_hash": seen.perceptual,
@@ -175,14 +222,15 @@ def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen,
         "sent_at": now if seen.to_be_scored else None,
         **{f"band{i}": band for i, band in enumerate(bands(seen.perceptual) if seen.perceptual else ())},
     }
-    if tx.execute(_UNSEEN, {"photo": photo.photo_id} | facts).rowcount == 0:
-        return False
-    PHOTO_PIECES.drop(tx, photo.photo_id)
+
+
+def _tell(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> list[str]:
+    """Tell the feed and the trail of a photo, and whose photograph it is, too; the cases whose labels it may change."""
     note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
     said = {
         "uploaded_sha256": photo.uploaded_sha256,
         "stored_sha256": seen.stored_sha256,
-        "refusal": facts["refusal"],
+        "refusal": seen.refusal,
     }
     write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
     warned = []
@@ -190,15 +238,7 @@ def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen,
         warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, seen.perceptual)
     for case_id, photo_id in warned:  # each hears of its own photo: this one may be of a site that it cannot see
         note_change(tx, intake.clock, "photo", photo_id, case_id)
-    for case_id in (*sorted({case_id for case_id, _ in warned}), photo.case_id):
-        derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
-    return True
-
-
-def _became(seen: Seen) -> str:
-    if seen.quality is None:
-        return "kept"
-    return "waiting" if seen.quality.passed else "refused"
+    return [*sorted({case_id for case_id, _ in warned}), photo.case_id]
 
 
 def _forget(database: Database, photo_id: str) -> None:

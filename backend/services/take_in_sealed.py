@@ -1,26 +1,33 @@
 """What was sealed is taken in: a case with all its photos or a later word about one, in whole or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from backend.db.tables import photos
 from backend.services.audit import write_audit
+from backend.services.derive_label import derive_label
 from backend.services.receive_photo import declare
-from backend.services.receive_sealed import settle
+from backend.services.receive_sealed import OPEN, Arrived, put_on_record, settle
 from backend.services.records import case_row
-from backend.services.standing_consents import standing_consents
+from backend.services.standing_consents import Standing, must_stand, standing_consents
 from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
-from backend.services.take_in_photo import Declaration, Intake, Seen, look_at, message_for, record_photo
+from backend.services.take_in_photo import (
+    Declaration,
+    Intake,
+    Seen,
+    look_at,
+    message_for,
+    record_photo,
+    record_whole_photo,
+)
 from pallor.clock import utc_text
 from pallor.consent import Purpose
 from pallor.errors import Refused
 from pallor.photo import PhotoRole
 from pallor.store.port import image_key
-
-_OPEN = ("uploading", "put-aside")
 
 
 @dataclass(frozen=True)
@@ -38,24 +45,26 @@ class Opened:
     photos: Sequence[tuple[Declaration, bytes]] = field(default=(), repr=False)
 
 
-def take_in_sealed(intake: Intake, row: Row[Any], opened: Opened, *, by: str) -> bool:
+def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
     """Record everything that lay in a blob, in one transaction; False when another request has just done so.
 
     Raises:
         Refused: as the open routes do. Nothing of it is recorded.
-        StoreUnavailable: its bytes are kept, to be taken in later.
+        StoreUnavailable: nothing is known yet of what becomes of it.
     """
     seen = [(photo, look_at(intake, photo, data)) for photo, data in opened.photos]
     keys = [image_key(one.stored_sha256) for _, one in seen]
     begun = intake.clock.now()
     with intake.database.write() as tx:
+        if not put_on_record(intake.database, tx, intake.clock, blob):
+            return False
         claims = [begin_claim(tx, begun, key) for key in keys]
     for key, (_, one) in zip(keys, seen, strict=True):
         intake.store.put(key, one.stored)
     try:
         with intake.database.write() as tx:
             _end(tx, claims)
-            receipt = _record(intake, tx, row, opened, seen, by)
+            receipt = _record(intake, tx, blob, opened, seen)
             ask_to_take_away(intake.database, tx, begun, _not_kept(receipt, seen))
     except Refused:
         with intake.database.write() as tx:
@@ -68,7 +77,7 @@ def take_in_sealed(intake: Intake, row: Row[Any], opened: Opened, *, by: str) ->
     return receipt is not None
 
 
-def put_aside(intake: Intake, row: Row[Any], problem: dict[str, Any], about: dict[str, Any], *, keep: bool) -> None:
+def put_aside(intake: Intake, blob: Arrived, problem: dict[str, Any], about: dict[str, Any], *, keep: bool) -> None:
     """Remember why a blob was refused, and keep it for an administrator to look at.
 
     Args:
@@ -77,37 +86,68 @@ def put_aside(intake: Intake, row: Row[Any], problem: dict[str, Any], about: dic
     """
     state, said = ("put-aside", about) if keep else ("discarded", dict.fromkeys(about))
     with intake.database.write() as tx:
-        if settle(tx, intake.clock, row.id, _OPEN, state, problem=problem, **said):
-            new = {"state": state, "code": problem["code"], "site": row.site, "sealed_sha256": row.sealed_sha256}
-            write_audit(tx, intake.clock, row.declared_by, "sealed.refuse", row.id, case_id=said["case_id"], new=new)
+        here = put_on_record(intake.database, tx, intake.clock, blob, keep=keep)
+        if here and settle(tx, intake.clock, blob.submission_id, OPEN, state, problem=problem, **said):
+            new = {"state": state, "code": problem["code"], "site": blob.site, "sealed_sha256": blob.sealed_sha256}
+            refused = blob.submission_id
+            write_audit(tx, intake.clock, blob.by, "sealed.refuse", refused, case_id=said["case_id"], new=new)
+
+
+def keep_for_later(intake: Intake, blob: Arrived) -> None:
+    """Keep the bytes of a blob of which nothing can be known now."""
+    with intake.database.write() as tx:
+        put_on_record(intake.database, tx, intake.clock, blob, keep=True)
 
 
 def _record(
-    intake: Intake, tx: Connection, row: Row[Any], opened: Opened, seen: list[tuple[Declaration, Seen]], by: str
+    intake: Intake, tx: Connection, blob: Arrived, opened: Opened, seen: list[tuple[Declaration, Seen]]
 ) -> dict[str, Any] | None:
     """Write it all down; the receipt, None when another request was first, with the same."""
-    here = frozenset({row.site})
     if opened.kind != "case":
-        case_row(tx, opened.case_id, within=here)
+        case_row(tx, opened.case_id, within=frozenset({blob.site}))
     opened.record(tx)
-    training = standing_consents(tx, [opened.case_id])[opened.case_id][Purpose.TRAINING].given
-    became = []
-    for photo, one in seen:
-        if photo.role is PhotoRole.CONTEXT and not training:
-            became.append({"photo_id": photo.photo_id, "state": "not-kept", "refusal": "no-consent-to-training"})
-            continue
-        if declare(intake, tx, photo, photo.bytes or 0, by=by).state == "uploading":
-            record_photo(intake, tx, photo, one, by=by)
-        now = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo.photo_id)).one()
-        became.append({"photo_id": photo.photo_id, "state": now.state, "refusal": now.refusal})
+    became = _record_photos(intake, tx, opened.case_id, seen, blob.by) if seen else []
     receipt = {
         "received_at": utc_text(intake.clock.now()),
         "digests": {photo.photo_id: photo.uploaded_sha256 for photo, _ in seen},
         "photos": became,
     }
     about = {"kind": opened.kind, "case_id": opened.case_id, "subject_code": opened.subject_code}
-    first = settle(tx, intake.clock, row.id, _OPEN, "received", receipt=receipt, problem=None, **about)
+    first = settle(tx, intake.clock, blob.submission_id, OPEN, "received", receipt=receipt, problem=None, **about)
     return receipt if first else None
+
+
+def _record_photos(
+    intake: Intake, tx: Connection, case_id: str, seen: list[tuple[Declaration, Seen]], by: str
+) -> list[dict[str, Any]]:
+    """What became of each photo; labels follow once all are there."""
+    standing = standing_consents(tx, [case_id])[case_id]
+    became: list[dict[str, Any]] = []
+    followed: set[str] = set()
+    for photo, one in seen:
+        if photo.role is PhotoRole.CONTEXT and not standing[Purpose.TRAINING].given:
+            became.append({"photo_id": photo.photo_id, "state": "not-kept", "refusal": "no-consent-to-training"})
+            continue
+        state, refusal, changed = _record_photo(intake, tx, photo, one, standing, by)
+        became.append({"photo_id": photo.photo_id, "state": state, "refusal": refusal})
+        followed.update(changed)
+    for one_case in sorted(followed):
+        derive_label(tx, intake.clock, one_case, intake.label_table, by=by)
+    return became
+
+
+def _record_photo(
+    intake: Intake, tx: Connection, photo: Declaration, one: Seen, standing: Mapping[Purpose, Standing], by: str
+) -> tuple[str, str | None, list[str]]:
+    """State and refusal of one photo, and the cases whose labels it may change."""
+    changed = record_whole_photo(intake, tx, photo, one, photo.bytes or 0, by=by)
+    if changed is not None:
+        must_stand(standing, photo.case_id)  # what had arrived before is known by its phone to be here
+        return one.became, one.refusal, changed
+    if declare(intake, tx, photo, photo.bytes or 0, by=by).state == "uploading":
+        changed = record_photo(intake, tx, photo, one, by=by)
+    now = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo.photo_id)).one()
+    return now.state, now.refusal, changed or []
 
 
 def _end(tx: Connection, claims: list[str]) -> None:

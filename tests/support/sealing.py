@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from backend.api.submissions import take_in_blob
 from backend.services.give_sealing_keys import give_sealing_keys
-from backend.services.receive_sealed import Announced, read_blob, receive_sealed
+from backend.services.receive_sealed import Announced, receive_sealed
 from pallor.digest import sha256_of
 from pallor.ids import new_id
 from tests.support.api import Api, repr_digest
@@ -42,9 +42,9 @@ def put_aside_at(api: Api, site: str, blob: bytes = b"not sealed at all", submis
     """A submission that cannot be taken in, put aside at a site; its id."""
     submission_id, parts = submission_id or new_id(), api.parts
     announced = Announced(submission_id, site, sha256_of(blob), len(blob))
-    receive_sealed(parts.database, api.clock, announced, 0, blob, within=None, by="nurse@test-field")
-    row, data = read_blob(parts.database, submission_id)
-    take_in_blob(parts, row, data, lambda *_: None, by="nurse@test-field")
+    arrived = receive_sealed(parts.database, api.clock, announced, 0, blob, within=None, by="nurse@test-field")
+    assert arrived is not None
+    take_in_blob(parts, arrived, lambda *_: None)
     return submission_id
 
 
