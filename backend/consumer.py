@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Message = TypeVar("Message", RecordPrediction, ReportWorker)
 
 MOST_AT_ONCE = 32  # that Celery takes before any is acknowledged
-_GATHER_SECONDS = 0.01
+_GATHER_SECONDS = 0.05
 _RETRY_SECONDS = 5
 
 

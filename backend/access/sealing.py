@@ -12,6 +12,7 @@ n bytes   the protected header, base64url, as it is authenticated
 import base64
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from cryptography.hazmat.primitives import serialization
@@ -79,7 +80,7 @@ def open_sealed(blob: bytes, private_pem: str, passphrase: str | None) -> bytes:
         SealedUnreadable
         SealingKeyLocked: it is not known whether it can be opened.
     """
-    key = ECKey.import_key(_unlocked(private_pem, passphrase))
+    key = _unlocked(private_pem, passphrase)
     header = _protected(blob)
     body = blob[_LENGTH + len(header) :]
     if len(body) < _IV + _TAG:
@@ -100,7 +101,8 @@ def _protected(blob: bytes) -> bytes:
     return header
 
 
-def _unlocked(private_pem: str, passphrase: str | None) -> ec.EllipticCurvePrivateKey:
+@lru_cache(maxsize=256)  # every submission asks for its site's; a passphrase is slow by design
+def _unlocked(private_pem: str, passphrase: str | None) -> ECKey:
     locked = "ENCRYPTED" in private_pem.partition("\n")[0]
     try:
         key = serialization.load_pem_private_key(
@@ -109,7 +111,7 @@ def _unlocked(private_pem: str, passphrase: str | None) -> ec.EllipticCurvePriva
     except (TypeError, ValueError):  # no passphrase, or another; the error's own words are not repeated
         raise SealingKeyLocked("PALLOR_SEALING_PASSPHRASE is not the one that this key was made with") from None
     assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101  we made it
-    return key
+    return ECKey.import_key(key)
 
 
 def _base64url(data: bytes) -> bytes:

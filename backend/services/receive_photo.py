@@ -40,10 +40,10 @@ def receive_piece(intake: Intake, photo: Declaration, offset: int, data: bytes, 
     if whole and offset == 0 and len(data) == photo.bytes and _is_new(intake.database, photo):
         return _take_in_at_once(intake, photo, data, by=by)
     with intake.database.write() as tx:
-        row = declare(intake, tx, photo, offset + len(data), by=by)
-        if row.state != "uploading":
+        state, size = declare(intake, tx, photo, offset + len(data), by=by)
+        if state != "uploading":
             return False
-        complete = PHOTO_PIECES.add(tx, photo.photo_id, row.bytes, offset, data, whole=whole)
+        complete = PHOTO_PIECES.add(tx, photo.photo_id, size, offset, data, whole=whole)
     return complete and take_in(intake, photo, by=by)
 
 
@@ -76,8 +76,8 @@ def _take_in_at_once(intake: Intake, photo: Declaration, data: bytes, *, by: str
     """Look at a photo before anything of it is on record: one that is refused leaves nothing."""
     seen = look_at(intake, photo, data)
     with intake.database.write() as tx:
-        row = declare(intake, tx, photo, len(data), by=by)
-        claim_id = claim(intake, tx, photo.photo_id, seen) if row.state == "uploading" else None
+        state, _ = declare(intake, tx, photo, len(data), by=by)
+        claim_id = claim(intake, tx, photo.photo_id, seen) if state == "uploading" else None
     if claim_id is None:
         return False
     try:
@@ -122,8 +122,8 @@ def discard_context(database: Database, tx: Connection, clock: Clock, case_id: s
         write_audit(tx, clock, by, "photo.discard", row.id, case_id=case_id, reason="no consent to training")
 
 
-def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by: str) -> Row[Any]:
-    """The photo's row; made now if this is its first piece, which ends at byte ``end``.
+def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by: str) -> tuple[str, int]:
+    """State and size of the photo on record; put there now if this is its first piece, which ends at byte ``end``.
 
     Raises:
         NotFound, CaseErased, ConsentWithdrawn, ContentDiffers, IdTaken
@@ -131,18 +131,23 @@ def declare(intake: Intake, tx: Connection, photo: Declaration, end: int, *, by:
     case_row(tx, photo.case_id)
     declared = photo.to_row(end)
     stamp = {"id": photo.photo_id, "state": "uploading", "declared_at": intake.clock.now(), "declared_by": by}
-    intake.database.insert_once(tx, photos, declared | stamp)
+    state, size = "uploading", declared["bytes"]
+    if not intake.database.insert_once(tx, photos, declared | stamp):
+        state, size = _there(tx, photo, declared)
+    if state == "uploading":  # what had arrived before is known by its phone to be here
+        check_care(tx, photo.case_id)
+    return state, size
+
+
+def _there(tx: Connection, photo: Declaration, declared: dict[str, Any]) -> tuple[str, int]:
+    """State and size of a photo that was declared before; raises unless it was declared so."""
     row = tx.execute(_PHOTO, {"photo_id": photo.photo_id}).one()
     if row.case_id != photo.case_id:
         raise IdTaken("photo_id", photo.photo_id)
-    if photo.bytes is None:
-        del declared["bytes"]
-    differing = [name for name, value in declared.items() if row._mapping[name] != value]
-    if differing:
+    said = {name: value for name, value in declared.items() if name != "bytes" or photo.bytes is not None}
+    if differing := [name for name, value in said.items() if row._mapping[name] != value]:
         raise ContentDiffers("photo_id", photo.photo_id, differing)
-    if row.state == "uploading":  # what had arrived before is known by its phone to be here
-        check_care(tx, photo.case_id)
-    return row
+    return row.state, row.bytes
 
 
 _PHOTO = select(photos).where(photos.c.id == bindparam("photo_id"))  # built once: every photo asks it

@@ -7,11 +7,11 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, select, update
 
 from backend.db.engine import Database
-from backend.db.tables import photos, predictions
+from backend.db.tables import cases, photos, predictions
 from backend.services.audit import write_audit
 from backend.services.derive_label import derive_label
 from backend.services.records import note_change
-from backend.services.standing_consents import ConsentWithdrawn, check_care
+from backend.services.standing_consents import care_stands
 from pallor.clock import Clock
 from pallor.messages import RecordPrediction
 
@@ -19,8 +19,12 @@ log = logging.getLogger(__name__)
 
 _ACTOR = "worker"
 # Built once: every answer asks these.
-_PHOTO = select(photos.c.state, photos.c.case_id).where(photos.c.id == bindparam("photo"))
-_SHOWN = select(predictions.c.release_id).where(predictions.c.photo_id == bindparam("photo"), predictions.c.shown)
+_SHOWN = select(predictions.c.release_id).where(predictions.c.photo_id == photos.c.id, predictions.c.shown)
+_PHOTO = (
+    select(photos.c.state, photos.c.case_id, care_stands().label("care"), _SHOWN.exists().label("answered"))
+    .join(cases, cases.c.id == photos.c.case_id)
+    .where(photos.c.id == bindparam("photo"))
+)
 _THIS = update(photos).where(photos.c.id == bindparam("photo"))
 
 
@@ -49,9 +53,7 @@ def _record(database: Database, tx: Connection, clock: Clock, message: RecordPre
         about = {"photo_id": message.photo_id, "case_id": photo.case_id if photo else None}
         log.warning("an answer for a photo that is not here", extra=about)
         return False
-    try:
-        check_care(tx, photo.case_id)
-    except ConsentWithdrawn:
+    if not photo.care:
         about = {"photo_id": message.photo_id, "case_id": photo.case_id}
         log.info("an answer that nobody may use any more is let go", extra=about)
         return False
@@ -64,7 +66,7 @@ def _record(database: Database, tx: Connection, clock: Clock, message: RecordPre
         write_audit(tx, clock, _ACTOR, "photo.refuse", message.photo_id, case_id=photo.case_id, new=refused)
         derive_label(tx, clock, photo.case_id, table, by=_ACTOR)  # a label stands on a photo that can be used
         return True
-    shown = not message.shadow and tx.execute(_SHOWN, this).first() is None
+    shown = not (message.shadow or photo.answered)
     row = {
         "photo_id": message.photo_id,
         "release_id": message.release_id,

@@ -144,7 +144,7 @@ def _record_photo(
     if changed is not None:
         must_stand(standing, photo.case_id)  # what had arrived before is known by its phone to be here
         return one.became, one.refusal, changed
-    if declare(intake, tx, photo, photo.bytes or 0, by=by).state == "uploading":
+    if declare(intake, tx, photo, photo.bytes or 0, by=by)[0] == "uploading":
         changed = record_photo(intake, tx, photo, one, by=by)
     now = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo.photo_id)).one()
     return now.state, now.refusal, changed or []
