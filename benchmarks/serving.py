@@ -6,9 +6,11 @@ Worker stage, from a message on a real Valkey to the answer on it: ``ours`` (``p
 ``obvious`` (a Celery task a photo, the FP16 file, which ONNX Runtime computes in FP32, every default), ``litserve``
 (LitServe serving the same INT8 file over HTTP) and ``floor`` (decode, lay out, infer alone, a process a core). End to
 end, from a case over HTTP to the recorded prediction: the whole box, and its floor (decode, judge, encode, hash, one
-commit on the disk, infer). All take turns; a ratio is of photos a second in the same round, the median of all rounds.
-What the load generator takes of the processor is counted apart, where it runs at the same time. Latencies: one photo at
-a time, and at half of the rate that was measured, as chance brings them (Poisson).
+commit on the disk, infer). ``end_to_end`` sends what the app sends, a case with both eyes in one sealed request;
+``one_by_one`` a case with one photo by the two requests of the open routes. All take turns; a ratio is of photos a
+second in the same round, the median of all rounds. What the load generator takes of the processor is counted apart,
+where it runs at the same time. Latencies: one photo at a time, and at half of the rate that was measured, as chance
+brings them (Poisson).
 
 ``--data``: photos in CP-AnemiC's layout; without it they are drawn. The last line is one JSON object.
 """
@@ -91,25 +93,27 @@ def worker_stage(photos: Sequence[bytes], release: Path, rounds: int) -> dict[st
 
 
 def end_to_end(photos: Sequence[bytes], release: Path, rounds: int) -> dict[str, Any]:
-    """The whole box and its floor, in turns."""
+    """The whole box by either door and its floor, in turns."""
     with TemporaryDirectory(prefix="pallor-box-") as folder, a_whole(Path(folder) / "data", release, photos) as whole:
         floor = Floor(release, photos, WHOLE)
         generator: list[float] = []
 
-        def box() -> float:
-            timed = whole.timed()
+        def sealed() -> float:
+            timed = whole.sealed()
             generator.append(timed.generator_seconds)
             return timed.less_generator
 
         try:
-            box()  # warm
+            sealed()  # warm
             with progress() as bars:
-                task = bars.add_task("end to end", total=2 * rounds)
-                seconds = in_turns((floor.seconds, box), rounds, lambda: bars.advance(task))
+                task = bars.add_task("end to end", total=3 * rounds)
+                asked = floor.seconds, sealed, lambda: whole.one_by_one().less_generator
+                seconds = in_turns(asked, rounds, lambda: bars.advance(task))
         finally:
             floor.stop()
-    found = rates({"whole_floor": seconds[0], "end_to_end": seconds[1]}, len(photos))
+    found = rates(dict(zip(("whole_floor", "end_to_end", "one_by_one"), seconds, strict=True)), len(photos))
     found["end_to_end_to_floor"] = ratio(seconds[0], seconds[1])
+    found["one_by_one_to_floor"] = ratio(seconds[0], seconds[2])
     found["end_to_end.generator_cpu_ms_a_photo"] = round(1000 * statistics.median(generator) / len(photos), 3)
     return found
 

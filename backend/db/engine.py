@@ -147,16 +147,16 @@ def _teach_sqlite_transactions(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
         if connection.get_execution_options().get("immediate", False):
-            _begin_to_write(connection)
+            _begin_to_write(driver)
         else:
-            connection.exec_driver_sql("BEGIN")
+            driver.execute("BEGIN")
 
 
-def _begin_to_write(connection: Connection) -> None:
+def _begin_to_write(driver: Any) -> None:
     """Wait for the one writer's turn by looking often: SQLite's own waiting sleeps up to 100 ms at a time, in which
     tens of transactions would find their place."""
-    driver: Any = connection.connection.driver_connection
     until = time.monotonic() + _BUSY_SECONDS
     driver.execute("PRAGMA busy_timeout=0")
     try:

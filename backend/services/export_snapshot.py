@@ -18,7 +18,7 @@ from backend.db.tables import cases, deployment, devices, labels, photos
 from backend.services.audit import write_audit
 from backend.services.derive_label import USABLE, derive_by_table, is_newest
 from backend.services.register_snapshot import is_incomplete, register_snapshot
-from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
+from backend.services.take_away import ask_to_take_away, begin_claims, end_claims
 from pallor.clock import Clock, parse_utc, utc_text
 from pallor.digest import hex_of
 from pallor.eligibility import is_near
@@ -53,10 +53,10 @@ def export_snapshot(database: Database, store: ObjectStore, clock: Clock, table:
             remedy="Wait for laboratory values; GET /labels tells of each label why it is withheld.",
         )  # fmt: skip
     digest = digest_of_snapshot(lines)
-    new, claim_id = _register(database, clock, digest, lines, by)
+    new, claims = _register(database, clock, digest, lines, by)
     write_snapshot(store, lines)
     with database.write() as tx:
-        end_claim(tx, claim_id)
+        end_claims(tx, claims)
         overtaken = is_incomplete(tx, digest)
         if overtaken:
             ask_to_take_away(database, tx, clock.now(), [snapshot_key(digest)])
@@ -70,7 +70,9 @@ def teachable_cases(connection: Connection) -> frozenset[str]:
     return frozenset(line.case_id for line in _lines(connection))
 
 
-def _register(database: Database, clock: Clock, digest: str, lines: list[LabelledPhoto], by: str) -> tuple[bool, str]:
+def _register(
+    database: Database, clock: Clock, digest: str, lines: list[LabelledPhoto], by: str
+) -> tuple[bool, list[str]]:
     """Put on record what is about to be stored; whether it is new, and the claim on its object."""
     label_of = {line.case_id: line.label_id for line in lines}
     with database.write() as tx:
@@ -80,7 +82,7 @@ def _register(database: Database, clock: Clock, digest: str, lines: list[Labelle
         if new:
             said = {"photos": len(lines), "cases": len(label_of)}
             write_audit(tx, clock, by, "snapshot.export", hex_of(digest), new=said)
-        return new, begin_claim(tx, clock.now(), snapshot_key(digest))
+        return new, begin_claims(tx, clock.now(), snapshot_key(digest))
 
 
 def _lines(connection: Connection) -> list[LabelledPhoto]:

@@ -77,11 +77,11 @@ def _take_in_at_once(intake: Intake, photo: Declaration, data: bytes, *, by: str
     seen = look_at(intake, photo, data)
     with intake.database.write() as tx:
         state, _ = declare(intake, tx, photo, len(data), by=by)
-        claim_id = claim(intake, tx, photo.photo_id, seen) if state == "uploading" else None
-    if claim_id is None:
+        claims = claim(intake, tx, photo.photo_id, seen) if state == "uploading" else None
+    if claims is None:
         return False
     try:
-        return store(intake, photo, seen, claim_id, by=by)
+        return store(intake, photo, seen, claims, by=by)
     except StoreUnavailable:
         _keep(intake.database, photo, data)
         raise

@@ -70,11 +70,13 @@ def record_case(
 def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
     who = {"case_id": case.id, "site": case.site, "subject_code": case.subject_code, "recorded_by": row["received_by"]}
     withdrawn = first_withdrawn(tx, case.site, case.subject_code)
+    given = []
     for purpose, consent in case.consent.given().items():
         said = {"purpose": purpose.value, "given": True, "at": consent.at, "wording": consent.wording}
         moment = given_from(consent.at, row["received_at"], withdrawn=withdrawn)
         stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
-        tx.execute(consents.insert(), said | who | stamp)
+        given.append(said | who | stamp)
+    tx.execute(consents.insert(), given)
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:

@@ -4,9 +4,10 @@ Whoever stores a photo or a snapshot claims its object first. While a claim is o
 whoever was erased meanwhile, so it is not taken away and no erasure that waits for it is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -26,16 +27,18 @@ def ask_to_take_away(database: Database, tx: Connection, now: datetime, keys: It
         database.insert_once(tx, object_deletions, {"key": key, "asked_at": now})
 
 
-def begin_claim(tx: Connection, now: datetime, key: str) -> str:
-    """Say that an object is about to be stored; the claim's id, with which it ends."""
-    claim_id = new_id()
-    tx.execute(object_claims.insert(), {"id": claim_id, "key": key, "until": now + _CLAIM})
-    return claim_id
+def begin_claims(tx: Connection, now: datetime, *keys: str) -> list[str]:
+    """Say that objects are about to be stored; the claims' ids, with which they end."""
+    claims: list[dict[str, Any]] = [{"id": new_id(), "key": key, "until": now + _CLAIM} for key in keys]
+    if claims:
+        tx.execute(_CLAIM_THEM, claims)
+    return [claim["id"] for claim in claims]
 
 
-def end_claim(tx: Connection, claim_id: str) -> None:
-    """The object is stored, and what refers to it, if anything does, is written down in the same transaction."""
-    tx.execute(_END_CLAIM, {"claim_id": claim_id})
+def end_claims(tx: Connection, claim_ids: Sequence[str]) -> None:
+    """The objects are stored, and what refers to them, if anything does, is written down in the same transaction."""
+    if claim_ids:
+        tx.execute(_END_CLAIM, [{"claim_id": claim_id} for claim_id in claim_ids])
 
 
 def oldest_claim(connection: Connection) -> datetime | None:
@@ -93,4 +96,5 @@ def _referred_to(tx: Connection, key: str) -> bool:
     return tx.execute(select(labels.c.id).where(labels.c.id == name)).first() is not None
 
 
+_CLAIM_THEM = object_claims.insert()
 _END_CLAIM = delete(object_claims).where(object_claims.c.id == bindparam("claim_id"))

@@ -15,7 +15,7 @@ from backend.services.derive_label import derive_label
 from backend.services.keep_pieces import PHOTO_PIECES, ChecksumMismatch
 from backend.services.records import note_change
 from backend.services.same_photo import warn_of_same_photo
-from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
+from backend.services.take_away import ask_to_take_away, begin_claims, end_claims
 from pallor.clock import Clock
 from pallor.digest import sha256_of
 from pallor.errors import Refused
@@ -121,8 +121,8 @@ def take_in(intake: Intake, photo: Declaration, *, by: str) -> bool:
         _forget(intake.database, photo.photo_id)
         raise
     with intake.database.write() as tx:
-        claim_id = claim(intake, tx, photo.photo_id, seen)
-    return claim_id is not None and store(intake, photo, seen, claim_id, by=by)
+        claims = claim(intake, tx, photo.photo_id, seen)
+    return claims is not None and store(intake, photo, seen, claims, by=by)
 
 
 def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
@@ -141,7 +141,7 @@ def look_at(intake: Intake, photo: Declaration, data: bytes) -> Seen:
     return Seen(stored, sha256_of(stored), quality, perceptual)
 
 
-def claim(intake: Intake, tx: Connection, photo_id: str, seen: Seen) -> str | None:
+def claim(intake: Intake, tx: Connection, photo_id: str, seen: Seen) -> list[str] | None:
     """Say before it is stored which object the photo will refer to; None when it is no longer uploading.
 
     From then on nobody takes that object away (``take_away``) while this photo is there, and whoever erases this photo
@@ -149,17 +149,17 @@ def claim(intake: Intake, tx: Connection, photo_id: str, seen: Seen) -> str | No
     """
     if tx.execute(_UNSEEN, {"photo": photo_id, "stored_sha256": seen.stored_sha256}).rowcount == 0:
         return None
-    return begin_claim(tx, intake.clock.now(), image_key(seen.stored_sha256))
+    return begin_claims(tx, intake.clock.now(), image_key(seen.stored_sha256))
 
 
-def store(intake: Intake, photo: Declaration, seen: Seen, claim_id: str, *, by: str) -> bool:
+def store(intake: Intake, photo: Declaration, seen: Seen, claims: list[str], *, by: str) -> bool:
     """Store a photo that is claimed, write down what became of it, and send it to be scored; False when another request
     was first. Raises ``StoreUnavailable``.
     """
     key = image_key(seen.stored_sha256)
     intake.store.put(key, seen.stored)
     with intake.database.write() as tx:
-        end_claim(tx, claim_id)
+        end_claims(tx, claims)
         followed = record_photo(intake, tx, photo, seen, by=by)
         if followed is None:
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.

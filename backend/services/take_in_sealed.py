@@ -13,7 +13,7 @@ from backend.services.receive_photo import declare
 from backend.services.receive_sealed import OPEN, Arrived, put_on_record, settle
 from backend.services.records import case_row
 from backend.services.standing_consents import Standing, must_stand, standing_consents
-from backend.services.take_away import ask_to_take_away, begin_claim, end_claim
+from backend.services.take_away import ask_to_take_away, begin_claims, end_claims
 from backend.services.take_in_photo import (
     Declaration,
     Intake,
@@ -58,17 +58,17 @@ def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
     with intake.database.write() as tx:
         if not put_on_record(intake.database, tx, intake.clock, blob):
             return False
-        claims = [begin_claim(tx, begun, key) for key in keys]
+        claims = begin_claims(tx, begun, *keys)
     for key, (_, one) in zip(keys, seen, strict=True):
         intake.store.put(key, one.stored)
     try:
         with intake.database.write() as tx:
-            _end(tx, claims)
+            end_claims(tx, claims)
             receipt = _record(intake, tx, blob, opened, seen)
             ask_to_take_away(intake.database, tx, begun, _not_kept(receipt, seen))
     except Refused:
         with intake.database.write() as tx:
-            _end(tx, claims)
+            end_claims(tx, claims)
             ask_to_take_away(intake.database, tx, begun, keys)
         raise
     for photo, one in seen:
@@ -148,11 +148,6 @@ def _record_photo(
         changed = record_photo(intake, tx, photo, one, by=by)
     now = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo.photo_id)).one()
     return now.state, now.refusal, changed or []
-
-
-def _end(tx: Connection, claims: list[str]) -> None:
-    for claim_id in claims:
-        end_claim(tx, claim_id)
 
 
 def _not_kept(receipt: dict[str, Any] | None, seen: list[tuple[Declaration, Seen]]) -> list[str]:

@@ -93,6 +93,10 @@ class Client:
                 return _checked(response).json()
             offset = on_record
 
+    def put_bytes(self, path: str, data: bytes, headers: Mapping[str, str], **query: str) -> Any:
+        """Send bytes whole; the server's answer."""
+        return _checked(self._patiently("PUT", path, params=query, headers=headers, content=data)).json()
+
     def pages(self, path: str) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
         cursor: str | None = None
