@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from pallor.broker import BROKER_ERRORS, in_one_trip
 from pallor.messages import PredictCase, RecordPrediction
 
 log = logging.getLogger(__name__)
@@ -15,26 +16,34 @@ log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 2.0
 _UNSAID = "-"  # else Celery spells the payload out for logs that would not keep it
 
-Send = Callable[[PredictCase], bool]
+
+class Send(Protocol):
+    """True when the broker has every message; it never raises and never stalls the request."""
+
+    def __call__(self, *messages: PredictCase) -> bool: ...
 
 
 class Sender:
-    """``send(message)`` is True when the broker has the message; it never raises and never stalls the request."""
+    """``Send`` by Celery, in one trip."""
 
     def __init__(self, app: Celery, queue: str = PredictCase.QUEUE) -> None:
         self._app = app
         self._queue = queue
         self._quiet_until = 0.0
 
-    def __call__(self, message: PredictCase) -> bool:
+    def __call__(self, *messages: PredictCase) -> bool:
         if time.monotonic() < self._quiet_until:
             return False
         try:
-            payload = {"payload": message.to_payload()}
-            self._app.send_task(PredictCase.NAME, kwargs=payload, queue=self._queue, retry=False, kwargsrepr=_UNSAID)
-        except (OperationalError, OSError) as error:
+            with in_one_trip(self._app) as producer:
+                for message in messages:
+                    self._app.send_task(
+                        PredictCase.NAME, kwargs={"payload": message.to_payload()}, queue=self._queue, retry=False,
+                        kwargsrepr=_UNSAID, producer=producer,
+                    )  # fmt: skip
+        except BROKER_ERRORS as error:
             self._quiet_until = time.monotonic() + _PAUSE_SECONDS
-            about = {"case_id": message.case_id, "photo_id": message.photo_id}
+            about = {"case_id": messages[0].case_id, "photo_id": messages[0].photo_id, "count": len(messages)}
             log.warning("broker away, the sweeper will send again", extra=about | {"fault": str(error)})
             return False
         return True

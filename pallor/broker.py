@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery, signals
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
-from kombu.connection import Connection
+from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
 from kombu.transport import redis, virtual
@@ -93,15 +93,31 @@ class _Redis(redis.Transport):
     Channel = _OneClient
 
 
-class _SteadyConnection(Connection):
-    """Looks for a broker that is away every two seconds; kombu's own pauses grow to 30 s, and a patient would wait."""
+class _KeepsClient:
+    """A connection whose channels do."""
 
     def get_transport_cls(self) -> Any:
-        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        found = super().get_transport_cls()  # type: ignore[misc]
         return _Redis if found is redis.Transport else found
+
+
+class _Pooled(_KeepsClient, PooledConnection):
+    pass
+
+
+class _Pool(ConnectionPool):
+    def new(self) -> Connection:
+        return _Pooled(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call]
+
+
+class _SteadyConnection(_KeepsClient, Connection):
+    """Looks for a broker that is away every two seconds; kombu's own pauses grow to 30 s, and a patient would wait."""
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         return super().ensure_connection(*args, **{"interval_start": 2, "interval_step": 0, **options})  # type: ignore[no-untyped-call]
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802  kombu's name: what sends
+        return _Pool(self, limit, **options)  # type: ignore[no-untyped-call]
 
 
 class _LoudRequest(Request):  # type: ignore[misc]  # celery is untyped

@@ -24,4 +24,5 @@ def ask_challenger(
             return 0
         query = select(photos.c.id, photos.c.case_id, photos.c.stored_sha256).where(photos.c.id.in_(photo_ids))
         found = connection.execute(query).all()
-    return sum(send(message_for(photo.case_id, photo.id, photo.stored_sha256)) for photo in found)
+    messages = [message_for(photo.case_id, photo.id, photo.stored_sha256) for photo in found]
+    return len(messages) if messages and send(*messages) else 0

@@ -71,10 +71,12 @@ def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
             end_claims(tx, claims)
             ask_to_take_away(intake.database, tx, begun, keys)
         raise
-    for photo, one in seen:
-        if receipt is not None and _state(receipt, photo.photo_id) == "waiting":
-            intake.send(message_for(photo.case_id, photo.photo_id, one.stored_sha256))
-    return receipt is not None
+    if receipt is None:
+        return False
+    waiting = [(photo, one) for photo, one in seen if _state(receipt, photo.photo_id) == "waiting"]
+    if waiting:
+        intake.send(*(message_for(photo.case_id, photo.photo_id, one.stored_sha256) for photo, one in waiting))
+    return True
 
 
 def put_aside(intake: Intake, blob: Arrived, problem: dict[str, Any], about: dict[str, Any], *, keep: bool) -> None:

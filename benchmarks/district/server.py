@@ -46,7 +46,7 @@ def parts_of(folder: DataFolder) -> Parts:
         label_table=LABEL_TABLE, root_metadata=folder.keys / "1.root.json",
     )  # fmt: skip
     database, store = Database(settings.database_url), open_store(settings.store_url)
-    return Parts(settings, database, store, clock_of(folder), lambda _: False, Throttle(None, lambda *_: None))
+    return Parts(settings, database, store, clock_of(folder), lambda *_: False, Throttle(None, lambda *_: None))
 
 
 @contextmanager

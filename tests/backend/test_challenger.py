@@ -42,7 +42,7 @@ def test_a_challenger_is_asked_about_an_answered_photo_while_one_serves(api, wai
     asked = []
 
     def ask():
-        return ask_challenger(api.parts.database, api.clock, lambda it: not asked.append(it), 90, [waiting[1]])
+        return ask_challenger(api.parts.database, api.clock, lambda *sent: not asked.extend(sent), 90, [waiting[1]])
 
     assert not ask()
     _report(api, worker="w-1/challenger", slot="challenger", processes=0)

@@ -136,8 +136,8 @@ def _without_callers(
 ) -> Api:
     clock, sent = HandClock(), []
 
-    def send(message: PredictCase) -> bool:
-        sent.append(message)
+    def send(*messages: PredictCase) -> bool:
+        sent.extend(messages)
         return True
 
     values = {"database_url": "sqlite://", "store_url": f"file://{folder}", "broker_url": "redis://", "world": "real"}
