@@ -6,8 +6,9 @@ and tells nothing. Which rows lost it stands in the row of the erasure: values t
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Text, cast, func, select, update
@@ -38,6 +39,18 @@ class AuditBroken(Untrusted):
     """A row of the trail was changed, taken out or put in by hand; the message names it."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One row to be: what was done to what, such as ``case.amend``; JSON values before and after."""
+
+    action: str
+    entity_id: str
+    case_id: str | None = None
+    old: Any = None
+    new: Any = None
+    reason: str | None = None
+
+
 def write_audit(
     tx: Connection,
     clock: Clock,
@@ -57,23 +70,36 @@ def write_audit(
         action: what was done to what, such as ``case.amend``.
         old, new: JSON values before and after.
     """
+    write_audits(tx, clock, actor, [Entry(action, entity_id, case_id, old, new, reason)])
+
+
+def write_audits(tx: Connection, clock: Clock, actor: str, entries: Sequence[Entry]) -> None:
+    """Append a row for each, in their order; ``write_audit`` for what many changed at once."""
+    if not entries:
+        return
     head = tx.execute(_HEAD).first()
-    salt = secrets.token_hex(32)
-    content = {"old": old, "new": new, "reason": reason}
-    row = {
-        "seq": head.seq + 1 if head else 1,
-        "at": clock.now(),
-        "actor": actor,
-        "action": action,
-        "entity_id": entity_id,
-        "case_id": case_id,
-        "values_digest": digest_of({"salt": salt, **content}),
-        "previous": head.digest if head else _BEGINNING,
-    }
-    digest = _digest(row)
-    tx.execute(_APPEND, row | {"digest": digest})
-    tx.execute(_APPEND_VALUES, {"seq": row["seq"], "salt": salt, "content": content})
-    tip = {"seq": row["seq"], "digest": digest}
+    seq, previous = (head.seq, head.digest) if head else (0, _BEGINNING)
+    rows, values = [], []
+    for entry in entries:
+        salt = secrets.token_hex(32)
+        content = {"old": entry.old, "new": entry.new, "reason": entry.reason}
+        seq += 1
+        row = {
+            "seq": seq,
+            "at": clock.now(),
+            "actor": actor,
+            "action": entry.action,
+            "entity_id": entry.entity_id,
+            "case_id": entry.case_id,
+            "values_digest": digest_of({"salt": salt, **content}),
+            "previous": previous,
+        }
+        previous = _digest(row)
+        rows.append(row | {"digest": previous})
+        values.append({"seq": seq, "salt": salt, "content": content})
+    tx.execute(_APPEND, rows)
+    tx.execute(_APPEND_VALUES, values)
+    tip = {"seq": seq, "digest": previous}
     tx.execute(_MOVE_HEAD, tip) if head else tx.execute(audit_head.insert(), {"id": 1, **tip})
 
 

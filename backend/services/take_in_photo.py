@@ -1,6 +1,7 @@
 """A photo whose bytes are all here is checked, judged, re-encoded without metadata, stored, and sent to be scored."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,10 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from backend.db.engine import Database
 from backend.db.tables import photos
 from backend.queue import Send
-from backend.services.audit import write_audit
+from backend.services.audit import Entry, write_audits
 from backend.services.derive_label import derive_label
 from backend.services.keep_pieces import PHOTO_PIECES, ChecksumMismatch
-from backend.services.records import note_change
+from backend.services.records import note_changes
 from backend.services.same_photo import warn_of_same_photo
 from backend.services.take_away import ask_to_take_away, begin_claims, end_claims
 from pallor.clock import Clock
@@ -160,13 +161,11 @@ def store(intake: Intake, photo: Declaration, seen: Seen, claims: list[str], *, 
     intake.store.put(key, seen.stored)
     with intake.database.write() as tx:
         end_claims(tx, claims)
-        followed = record_photo(intake, tx, photo, seen, by=by)
-        if followed is None:
+        if not record_photo(intake, tx, photo, seen):
             # Erased meanwhile, or another request was first: what was stored goes unless a photo refers to it.
             ask_to_take_away(intake.database, tx, intake.clock.now(), [key])
             return False
-        for case_id in followed:
-            derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
+        tell_of_photos(intake, tx, [(photo, seen)], by=by)
     if seen.to_be_scored:
         intake.send(message_for(photo.case_id, photo.photo_id, seen.stored_sha256))
     return True
@@ -190,24 +189,47 @@ def _check_digest(photo: Declaration, data: bytes) -> None:
         )  # fmt: skip
 
 
-def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> list[str] | None:
-    """Write down what became of a photo that was declared; the cases whose labels it may change, None when another
-    request was first.
-    """
+def record_photo(intake: Intake, tx: Connection, photo: Declaration, seen: Seen) -> bool:
+    """Write down what became of a photo that was declared; False when another request was first."""
     if tx.execute(_UNSEEN, {"photo": photo.photo_id} | _facts(intake, seen)).rowcount == 0:
-        return None
+        return False
     PHOTO_PIECES.drop(tx, photo.photo_id)
-    return _tell(intake, tx, photo, seen, by=by)
+    return True
 
 
 def record_whole_photo(
     intake: Intake, tx: Connection, photo: Declaration, seen: Seen, size: int, *, by: str
-) -> list[str] | None:
-    """``record_photo`` for one that nothing is known of yet; None when something is."""
+) -> bool:  # fmt: skip
+    """``record_photo`` for one that nothing is known of yet; False when something is."""
     stamp = {"id": photo.photo_id, "declared_at": intake.clock.now(), "declared_by": by}
-    if not intake.database.insert_once(tx, photos, photo.to_row(size) | stamp | _facts(intake, seen)):
-        return None
-    return _tell(intake, tx, photo, seen, by=by)
+    return intake.database.insert_once(tx, photos, photo.to_row(size) | stamp | _facts(intake, seen))
+
+
+def tell_of_photos(intake: Intake, tx: Connection, taken_in: Sequence[tuple[Declaration, Seen]], *, by: str) -> None:
+    """Tell the feed and the trail of photos that were written down, and whose photographs they are, too; derive the
+    labels that follow.
+    """
+    note_changes(tx, intake.clock, "photo", [(photo.photo_id, photo.case_id) for photo, _ in taken_in])
+    write_audits(tx, intake.clock, by, [_entry(photo, seen) for photo, seen in taken_in])
+    followed = {photo.case_id for photo, _ in taken_in}
+    for photo, seen in taken_in:
+        if seen.perceptual is None:
+            continue
+        warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, seen.perceptual)
+        # Each hears of its own photo: this one may be of a site that it cannot see.
+        note_changes(tx, intake.clock, "photo", [(photo_id, case_id) for case_id, photo_id in warned])
+        followed |= {case_id for case_id, _ in warned}
+    for case_id in sorted(followed):
+        derive_label(tx, intake.clock, case_id, intake.label_table, by=by)
+
+
+def _entry(photo: Declaration, seen: Seen) -> Entry:
+    said = {
+        "uploaded_sha256": photo.uploaded_sha256,
+        "stored_sha256": seen.stored_sha256,
+        "refusal": seen.refusal,
+    }
+    return Entry("photo.receive", photo.photo_id, photo.case_id, new=said)
 
 
 def _facts(intake: Intake, seen: Seen) -> dict[str, Any]:
@@ -222,23 +244,6 @@ def _facts(intake: Intake, seen: Seen) -> dict[str, Any]:
         "sent_at": now if seen.to_be_scored else None,
         **{f"band{i}": band for i, band in enumerate(bands(seen.perceptual) if seen.perceptual else ())},
     }
-
-
-def _tell(intake: Intake, tx: Connection, photo: Declaration, seen: Seen, *, by: str) -> list[str]:
-    """Tell the feed and the trail of a photo, and whose photograph it is, too; the cases whose labels it may change."""
-    note_change(tx, intake.clock, "photo", photo.photo_id, photo.case_id)
-    said = {
-        "uploaded_sha256": photo.uploaded_sha256,
-        "stored_sha256": seen.stored_sha256,
-        "refusal": seen.refusal,
-    }
-    write_audit(tx, intake.clock, by, "photo.receive", photo.photo_id, case_id=photo.case_id, new=said)
-    warned = []
-    if seen.perceptual is not None:
-        warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, seen.perceptual)
-    for case_id, photo_id in warned:  # each hears of its own photo: this one may be of a site that it cannot see
-        note_change(tx, intake.clock, "photo", photo_id, case_id)
-    return [*sorted({case_id for case_id, _ in warned}), photo.case_id]
 
 
 def _forget(database: Database, photo_id: str) -> None:

@@ -1,6 +1,6 @@
 """What was sealed is taken in: a case with all its photos or a later word about one, in whole or not at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +8,10 @@ from sqlalchemy import Connection, select
 
 from backend.db.tables import photos
 from backend.services.audit import write_audit
-from backend.services.derive_label import derive_label
 from backend.services.receive_photo import declare
 from backend.services.receive_sealed import OPEN, Arrived, put_on_record, settle
 from backend.services.records import case_row
-from backend.services.standing_consents import Standing, must_stand, standing_consents
+from backend.services.standing_consents import must_stand, standing_consents
 from backend.services.take_away import ask_to_take_away, begin_claims, end_claims
 from backend.services.take_in_photo import (
     Declaration,
@@ -22,6 +21,7 @@ from backend.services.take_in_photo import (
     message_for,
     record_photo,
     record_whole_photo,
+    tell_of_photos,
 )
 from pallor.clock import utc_text
 from pallor.consent import Purpose
@@ -122,34 +122,32 @@ def _record(
 def _record_photos(
     intake: Intake, tx: Connection, case_id: str, seen: list[tuple[Declaration, Seen]], by: str
 ) -> list[dict[str, Any]]:
-    """What became of each photo; labels follow once all are there."""
+    """What became of each photo."""
     standing = standing_consents(tx, [case_id])[case_id]
     became: list[dict[str, Any]] = []
-    followed: set[str] = set()
+    taken_in: list[tuple[Declaration, Seen]] = []
     for photo, one in seen:
         if photo.role is PhotoRole.CONTEXT and not standing[Purpose.TRAINING].given:
             became.append({"photo_id": photo.photo_id, "state": "not-kept", "refusal": "no-consent-to-training"})
             continue
-        state, refusal, changed = _record_photo(intake, tx, photo, one, standing, by)
+        if record_whole_photo(intake, tx, photo, one, photo.bytes or 0, by=by):
+            must_stand(standing, case_id)  # what had arrived before is known by its phone to be here
+            state, refusal = one.became, one.refusal
+            taken_in.append((photo, one))
+        else:
+            if declare(intake, tx, photo, photo.bytes or 0, by=by)[0] == "uploading" and record_photo(
+                intake, tx, photo, one
+            ):
+                taken_in.append((photo, one))
+            state, refusal = _as_it_is(tx, photo.photo_id)
         became.append({"photo_id": photo.photo_id, "state": state, "refusal": refusal})
-        followed.update(changed)
-    for one_case in sorted(followed):
-        derive_label(tx, intake.clock, one_case, intake.label_table, by=by)
+    tell_of_photos(intake, tx, taken_in, by=by)
     return became
 
 
-def _record_photo(
-    intake: Intake, tx: Connection, photo: Declaration, one: Seen, standing: Mapping[Purpose, Standing], by: str
-) -> tuple[str, str | None, list[str]]:
-    """State and refusal of one photo, and the cases whose labels it may change."""
-    changed = record_whole_photo(intake, tx, photo, one, photo.bytes or 0, by=by)
-    if changed is not None:
-        must_stand(standing, photo.case_id)  # what had arrived before is known by its phone to be here
-        return one.became, one.refusal, changed
-    if declare(intake, tx, photo, photo.bytes or 0, by=by)[0] == "uploading":
-        changed = record_photo(intake, tx, photo, one, by=by)
-    now = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo.photo_id)).one()
-    return now.state, now.refusal, changed or []
+def _as_it_is(tx: Connection, photo_id: str) -> tuple[str, str | None]:
+    row = tx.execute(select(photos.c.state, photos.c.refusal).where(photos.c.id == photo_id)).one()
+    return row.state, row.refusal
 
 
 def _not_kept(receipt: dict[str, Any] | None, seen: list[tuple[Declaration, Seen]]) -> list[str]:

@@ -16,6 +16,8 @@ NEAR_BITS = 3  # hashes at most this far apart are the same photo; ``bands`` dep
 _BANDS = NEAR_BITS + 1
 _GRID = 32  # the pattern is looked at on this many points a side
 _BLOCK = 8  # lowest frequencies a side that make the hash
+_PLACE = np.arange(_GRID)
+_COSINES = np.cos(np.pi / (2 * _GRID) * _PLACE[:, None] * (2 * _PLACE + 1))
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -55,14 +57,12 @@ def _pattern(photo: Photo) -> NDArray[np.float32]:
 
 def _frequencies(pattern: NDArray[np.float32]) -> NDArray[np.float64]:
     """The two-dimensional discrete cosine transform (type II, not scaled)."""
-    place = np.arange(_GRID)
-    cosines = np.cos(np.pi / (2 * _GRID) * place[:, None] * (2 * place + 1))
-    return np.asarray(cosines @ pattern @ cosines.T)
+    return np.asarray(_COSINES @ pattern @ _COSINES.T)
 
 
 def _into_one_position(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
     """Flipping a photo negates its odd frequencies: flip until the lowest two are positive."""
-    odd = np.where(np.arange(_GRID) % 2, -1.0, 1.0)
+    odd = np.where(_PLACE % 2, -1.0, 1.0)
     if frequencies[0, 1] < 0:
         frequencies = frequencies * odd
     if frequencies[1, 0] < 0:

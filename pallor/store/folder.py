@@ -115,6 +115,8 @@ class FolderStore:
 
 def _make_folders(folder: Path) -> list[Path]:
     """Make ``folder`` and say which folders now hold a new name."""
+    if folder.is_dir():
+        return []
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return [f.parent for f in missing]
