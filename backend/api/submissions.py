@@ -34,7 +34,7 @@ def take_in_blob(parts: Parts, blob: Arrived, check: Check) -> bool:
     """Open a blob and record what lies in it; True when this request did so. What was refused is put aside.
 
     Raises:
-        SiteNotYours, IdTaken, ContentDiffers: another submission came under its id meanwhile.
+        IdTaken, ContentDiffers: another submission came under its id meanwhile.
         Unavailable: nothing is known yet of what is in it; its bytes are kept.
     """
     about = container.about(None)

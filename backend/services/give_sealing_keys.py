@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from backend.access.sealing import SealedUnreadable, kid_of, new_sealing_key, open_sealed
 from backend.db.engine import Database
@@ -46,8 +46,7 @@ def open_blob(connection: Connection, site: str, blob: bytes, passphrase: str | 
     Raises:
         SealedUnreadable, SealingKeyLocked
     """
-    here = (sealing_keys.c.kid == kid_of(blob)) & (sealing_keys.c.site == site)
-    pem = connection.execute(select(sealing_keys.c.private_pem).where(here)).scalar()
+    pem = connection.execute(_PEM, {"kid": kid_of(blob), "site": site}).scalar()
     if pem is None:
         raise SealedUnreadable(
             "this was sealed to a key that this site does not have", field="body", value="(sealed)",
@@ -76,3 +75,9 @@ def _make(tx: Connection, clock: Clock, site: str, passphrase: str | None, by: s
     )
     write_audit(tx, clock, by, "sealing-key.make", key.kid, new={"site": site})
     return key.public_jwk
+
+
+# Built once: every submission asks it.
+_PEM = select(sealing_keys.c.private_pem).where(
+    sealing_keys.c.kid == bindparam("kid"), sealing_keys.c.site == bindparam("site")
+)

@@ -94,9 +94,8 @@ def put_on_record(database: Database, tx: Connection, clock: Clock, blob: Arrive
         keep: its bytes, too.
 
     Raises:
-        SiteNotYours, IdTaken, ContentDiffers
+        IdTaken, ContentDiffers
     """
-    check_own_site(tx, blob.site, blob.within)
     announced = Announced(blob.submission_id, blob.site, blob.sealed_sha256, len(blob.data))
     state, size = _declared(database, tx, clock, announced, len(blob.data), blob.within, blob.by)
     if state in OPEN and keep:
@@ -162,8 +161,8 @@ def forget(tx: Connection, submission_id: str) -> None:
 
 def settle(tx: Connection, clock: Clock, submission_id: str, before: tuple[str, ...], state: str, **facts: Any) -> bool:
     """Move a submission from one of these states into another; False when another request was first."""
-    here = (sealed.c.id == submission_id) & sealed.c.state.in_(before)
-    moved = tx.execute(update(sealed).where(here).values(state=state, settled_at=clock.now(), **facts)).rowcount
+    which = {"submission_id": submission_id, "before": before}
+    moved = tx.execute(_SETTLE, which | {"state": state, "settled_at": clock.now()} | facts).rowcount
     if moved and state != "put-aside":
         SEALED_PIECES.drop(tx, submission_id)
     return bool(moved)
@@ -208,4 +207,8 @@ def _declared(
     return row.state, row.bytes
 
 
-_SEALED = select(sealed).where(sealed.c.id == bindparam("submission_id"))  # built once: every submission asks it
+# Built once: every submission asks these.
+_SEALED = select(sealed).where(sealed.c.id == bindparam("submission_id"))
+_SETTLE = update(sealed).where(
+    sealed.c.id == bindparam("submission_id"), sealed.c.state.in_(bindparam("before", expanding=True))
+)

@@ -76,7 +76,7 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
         moment = given_from(consent.at, row["received_at"], withdrawn=withdrawn)
         stamp = {"id": new_id(), "counts_from": moment, "recorded_at": row["received_at"]}
         given.append(said | who | stamp)
-    tx.execute(consents.insert(), given)
+    tx.execute(_GIVEN, given)
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:
@@ -88,6 +88,8 @@ def check_own_site(connection: Connection, site: str, within: frozenset[str] | N
         )  # fmt: skip
 
 
+# Built once: every case asks these.
+_GIVEN = consents.insert()
 _SITE = select(sites.c.code).where(sites.c.code == bindparam("site"))
 
 
