@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from base64 import b64decode
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,13 +38,18 @@ def _pauses(photos_per_second: float, n: int) -> NDArray[np.float64]:
 
 
 class Ear:
-    """Sends photos and takes what the worker says off the queue as it comes; ``heard`` is all of it."""
+    """Sends photos and takes what the worker says off the queue as it comes; ``heard`` is all of it.
+
+    What comes is only laid aside with its moment, and read when it is asked for: reading takes the processor that the
+    worker needs.
+    """
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._app = Celery("benchmark", broker=bench.url_of(_OURS), set_as_current=False)
         self._app.conf.update(queue_settings())
-        self.heard: list[RecordPrediction | ReportWorker] = []
+        self._heard: list[RecordPrediction | ReportWorker] = []
+        self._unread: deque[tuple[bytes, float]] = deque()
         self._sent: dict[str, float] = {}
         self._took: dict[str, float] = {}
         self._news = threading.Condition()
@@ -64,16 +70,21 @@ class Ear:
         self._bench.let_one_go(self._client)
         return photo_id
 
+    @property
+    def heard(self) -> Sequence[RecordPrediction | ReportWorker]:
+        self._read()
+        return self._heard
+
     def wait(self, photo_id: str) -> float:
         with self._news:
-            if not self._news.wait_for(lambda: photo_id in self._took, _PATIENCE_SECONDS):
+            if not self._news.wait_for(lambda: self._read() and photo_id in self._took, _PATIENCE_SECONDS):
                 raise RuntimeError("a photo was not answered")
         return self._took[photo_id]
 
     def answered_when_all(self, photo_ids: Sequence[str]) -> list[str]:
         """Wait until each was answered, or nothing more comes; every answer's photo, as often as it was answered."""
         with self._news:
-            self._news.wait_for(lambda: all(one in self._took for one in photo_ids), _PATIENCE_SECONDS)
+            self._news.wait_for(lambda: self._read() and all(one in self._took for one in photo_ids), _PATIENCE_SECONDS)
         return [said.photo_id for said in self.heard if isinstance(said, RecordPrediction)]
 
     def __enter__(self) -> "Ear":
@@ -93,15 +104,21 @@ class Ear:
                 taken = client.brpop([RecordPrediction.QUEUE], timeout=0.5)
                 if taken is None:
                     continue
-                self._hear(taken[1], time.perf_counter())
+                with self._news:
+                    self._unread.append((taken[1], time.perf_counter()))
+                    self._news.notify_all()
 
-    def _hear(self, data: bytes, now: float) -> None:
-        envelope = json.loads(data)
-        payload = json.loads(b64decode(envelope["body"]))[1]["payload"]
-        kind = RecordPrediction if envelope["headers"]["task"] == RecordPrediction.NAME else ReportWorker
-        said = kind.from_payload(payload)
-        with self._news:
-            self.heard.append(said)
+    def _read(self) -> bool:
+        """Read what was laid aside; always True."""
+        while True:
+            try:
+                data, now = self._unread.popleft()
+            except IndexError:
+                return True
+            envelope = json.loads(data)
+            payload = json.loads(b64decode(envelope["body"]))[1]["payload"]
+            kind = RecordPrediction if envelope["headers"]["task"] == RecordPrediction.NAME else ReportWorker
+            said = kind.from_payload(payload)
+            self._heard.append(said)
             if isinstance(said, RecordPrediction) and said.photo_id in self._sent:
                 self._took.setdefault(said.photo_id, now - self._sent[said.photo_id])
-            self._news.notify_all()

@@ -50,8 +50,8 @@ class Whole:
         return self._timed(_send_sealed, [(case,) for case in cases])
 
     def one_by_one(self) -> Timed:
-        """Send every photo as a case of its own, by the open routes."""
-        return self._timed(_send, [(f"B-{number}", photo) for number, photo in enumerate(self._photos)])
+        """Send every photo as a case of its own, by the open routes; of the same person as if it were sealed."""
+        return self._timed(_send, [(f"B-{number // 2}", photo) for number, photo in enumerate(self._photos)])
 
     def _timed(self, send: Callable[..., None], cases: Sequence[tuple[Any, ...]]) -> Timed:
         """Until each photo has an answer on record, or was refused for its quality."""
