@@ -30,7 +30,7 @@ from worker.engines.plan import GpuEngineFailed, load_engine, told
 from worker.engines.probe import probe
 from worker.line import ChildLine
 from worker.score import FileUnwritable, Row, find_photos, score, write_csv
-from worker.selftest import EngineDisagrees
+from worker.selftest import EngineDisagrees, EngineFails
 from worker.serving import Serving, admit
 from worker.settings import Settings, usual_plans
 
@@ -172,7 +172,7 @@ def _admitted(arguments: argparse.Namespace) -> Serving:
     load = partial(load_engine, threads=arguments.threads)
     try:
         return admit(release, partial(load, engine=arguments.engine, plans=arguments.plans, progress=_building()))
-    except (GpuEngineFailed, EngineDisagrees) as error:
+    except (GpuEngineFailed, EngineDisagrees, EngineFails) as error:
         # What the GPU lost by it comes back when this command ends. A CPU that disagrees does so again.
         reason = str(error) if isinstance(error, GpuEngineFailed) else told(error)
         return admit(release, partial(load, without_gpu=reason))

@@ -25,7 +25,20 @@ from pallor.store.port import ObjectStore
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import Intake
-from worker.line import Admitted, Began, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect
+from worker.line import (
+    Admitted,
+    Began,
+    Check,
+    ChildLine,
+    Ended,
+    Forgot,
+    Golden,
+    NotAdmitted,
+    Retire,
+    Serve,
+    Suspect,
+    TriesGpu,
+)
 from worker.pipeline import Batch, Pipeline
 from worker.send import Sender
 from worker.serving import Serving, admit
@@ -61,7 +74,7 @@ def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: 
         release = Shelf(settings.shelf).open(part.release_id)
         engine = load_engine(
             release, threads=settings.engine_threads, plans=settings.plans, without_gpu=part.without_gpu,
-            engine=settings.engine, progress=_tell_of_build,
+            engine=settings.engine, progress=_tell_of_build, on_gpu=lambda: line.say(TriesGpu()),
         )  # fmt: skip
         gpu = engine.describe().flavour != CPU
         serving = admit(release, lambda _: engine)

@@ -35,7 +35,7 @@ class Slot:
     ) -> None:  # fmt: skip
         self.name = name
         self.processes: dict[int, Process] = {}
-        self._size = size
+        self._size = self._size_on_cpu = size
         self._wanted, self._begin = wanted, begin
         self._one_on_gpu, self._try_again_seconds = one_on_gpu, try_again_seconds
         self._fault: str | None = None
@@ -75,21 +75,22 @@ class Slot:
 
     def heed(self, word: Word) -> None:
         """A process has said something."""
-        if isinstance(word, Admitted) and self._one_on_gpu and word.gpu:
-            self._size = 1
+        if isinstance(word, Admitted) and self._one_on_gpu:
+            self._size = 1 if word.gpu else self._size_on_cpu
 
     def lost(self, process: Process, code: int) -> None:
         """A process has ended."""
         del self.processes[process.seat.key]
         release_id, words = process.seat.release_id, process.last_words
         if words is not None and words.gpu:
-            self._without_gpu[release_id] = f"{words.code}: {words.text}"
-            log.error("the GPU cannot serve this release; the CPU does", extra=process.told() | {"fault": words.text})
+            self._leave_the_gpu(process, f"{words.code}: {words.text}")
         elif words is not None:
             self._bar(release_id, self._try_again_seconds, f"{words.code}: {words.text}")
             log.error("a release may not serve", extra=process.told() | {"fault": self._fault})
-        elif process.seat.state is State.RETIRING and code == 0:
+        elif process.seat.state is State.RETIRING and (code == 0 or process.let_go):
             log.info("a process has ended", extra=process.told())
+        elif process.on_gpu and process.engine is None:
+            self._leave_the_gpu(process, f"process-died: it ended with {code} while the GPU's engine was loaded")
         else:
             pause = min(_FIRST_PAUSE_SECONDS * 2**self._deaths, _LONGEST_PAUSE_SECONDS)
             self._deaths += 1
@@ -121,6 +122,10 @@ class Slot:
         elif self._barred is not None and self._barred[0] != wanted:
             self._barred = None  # what is wanted now is another
         return wanted
+
+    def _leave_the_gpu(self, process: Process, reason: str) -> None:
+        self._without_gpu[process.seat.release_id] = reason
+        log.error("the GPU cannot serve this release; the CPU does", extra=process.told() | {"fault": reason})
 
     def _bar(self, release_id: str, seconds: float, fault: str) -> None:
         self._barred = release_id, time.monotonic() + seconds

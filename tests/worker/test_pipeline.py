@@ -26,7 +26,7 @@ from tests.support.releases import SPEC, a_release, plain_photo
 from worker.engines.plan import load_engine
 from worker.engines.port import Answers, Engine
 from worker.pipeline import Batch, Done, Pipeline, Waiting
-from worker.selftest import EngineDisagrees
+from worker.selftest import EngineDisagrees, EngineFails
 from worker.send import BrokerAway
 from worker.serving import admit
 
@@ -150,6 +150,14 @@ def test_an_engine_that_forgets_the_golden_photos_answers_nobody(bench: "Bench")
     assert [type(error) for error in bench.forgotten] == [EngineDisagrees]
     with pytest.raises(EngineDisagrees):
         bench.pipeline.check()
+
+
+def test_an_engine_that_computes_nothing_any_more_gives_its_photos_back(bench: "Bench") -> None:
+    """As when the GPU's driver has gone: each call raises an error of the library's own."""
+    bench.engine.failures = 1000
+    done = bench.ask(bench.stored(encode(plain_photo(90))))
+    assert (done.said, done.back) == (None, True)
+    assert [type(error) for error in bench.forgotten] == [EngineFails]
 
 
 def test_only_what_is_decoded_and_inferred_may_be_a_photos_fault(bench: "Bench") -> None:
