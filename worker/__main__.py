@@ -23,7 +23,7 @@ from pallor.release.shelf import CHALLENGER, CURRENT, Release
 from pallor.settings import explain, load
 from pallor.store import open_store
 from worker.app import create_worker
-from worker.child import Part, serve_release
+from worker.child import Part, not_admitted, serve_release
 from worker.describe import describe, in_words
 from worker.engines.machine import ENGINES
 from worker.engines.plan import GpuEngineFailed, load_engine, told
@@ -132,9 +132,12 @@ def _child(arguments: argparse.Namespace) -> int:
     line = ChildLine()
     settings = load(Settings, os.environ)
     log.configure("worker", settings.log_level)
-    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
     part = Part(arguments.release_id, arguments.slot, arguments.without_gpu)
-    return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
+    try:
+        store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
+        return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
+    except PallorError as error:
+        return not_admitted(line, error)
 
 
 def _score(arguments: argparse.Namespace) -> int:

@@ -93,7 +93,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Retire:
-    """parent -> child: take no more, finish what is in hand, end. The end of the line says the same."""
+    """parent -> child: take no more, finish what is in hand, end. The end of the line says the same.
+
+    ``seconds``: what is not done by then is left to others.
+    """
+
+    seconds: float = 20.0
 
 
 Word = Admitted | TriesGpu | NotAdmitted | Began | Ended | Golden | Forgot | Serve | Suspect | Check | Retire

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 8.0  # for what is in hand when told to end: less than whoever tells it will wait
+_GOODBYE_SECONDS = 2.0  # so much earlier a process leaves by itself: one that is killed looks as if it had crashed
 _STILL_SECONDS = 60.0  # without a word on the golden photos, or without an end
 _MOST_PROCESSES = 4  # unless the settings say more: each takes some 150 MB
 
@@ -127,7 +128,7 @@ class Parent:
 
     def _end_all(self) -> int:
         for slot in self._slots.values():
-            slot.retire()
+            slot.retire(_PATIENCE_SECONDS - _GOODBYE_SECONDS)
         until = time.monotonic() + _PATIENCE_SECONDS
         while self._processes() and time.monotonic() < until:
             self._hear(_LOOK_SECONDS)

@@ -78,7 +78,7 @@ class Process:
         self._become(State.SERVING)
         self.tell(Serve(dict(suspects)))
 
-    def retire(self) -> None:
+    def retire(self, seconds: float = Retire().seconds) -> None:
         """Let it finish what is in hand and end; one that never served has nothing, and is ended here."""
         if self.seat.state is State.LOADING:
             self._become(State.RETIRING)
@@ -87,7 +87,7 @@ class Process:
         elif self.seat.state is not State.RETIRING:
             self._become(State.RETIRING)
             self._owes_since = time.monotonic()
-            self.tell(Retire())
+            self.tell(Retire(seconds))
 
     def check(self) -> None:
         """Ask the golden photos, unless it still is at those that it was asked last."""

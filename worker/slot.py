@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pallor.errors import PallorError
 from pallor.release.shelf import CURRENT, ShelfCleared
 from worker import roster
-from worker.line import Admitted, Word
+from worker.line import Admitted, Retire, Word
 from worker.process import Process
 from worker.roster import State
 from worker.said import Said
@@ -68,10 +68,10 @@ class Slot:
             else:
                 self.processes[step.key].retire()
 
-    def retire(self) -> None:
+    def retire(self, seconds: float = Retire().seconds) -> None:
         """Let every process finish what is in hand and end."""
         for process in self.processes.values():
-            process.retire()
+            process.retire(seconds)
 
     def heed(self, word: Word) -> None:
         """A process has said something."""
