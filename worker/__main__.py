@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -161,7 +162,8 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _describe(arguments: argparse.Namespace) -> int:
-    said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
+    with redirect_stdout(sys.stderr):  # whatever a library prints, a program reads JSON alone
+        said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
     if arguments.json:
         print(json.dumps(said, sort_keys=True))
     else:

@@ -157,6 +157,31 @@ def test_describe_tells_the_same_where_nothing_may_serve(capsys: pytest.CaptureF
     assert "nothing serves" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("raise RuntimeError('no libcudart.so.13')", "no-cuda-python: cuda-python does not load: no libcudart.so.13"),
+        ("import nothing_like_it", "no-cuda-python: cuda-python is not installed"),
+        ("def cudaDriverGetVersion(): raise RuntimeError('no libcuda')", "cuda-failed: RuntimeError: no libcuda"),
+    ],
+)
+def test_a_cuda_that_is_half_installed_is_told_and_the_cpu_serves(
+    tmp_path: Path, release: str, runtime: str, reason: str
+) -> None:
+    (tmp_path / "cuda" / "bindings").mkdir(parents=True)
+    (tmp_path / "tensorrt_rtx").mkdir()
+    for place, text in {
+        "cuda/__init__.py": "", "cuda/bindings/__init__.py": "", "cuda/bindings/runtime.py": runtime,
+        "tensorrt_rtx/__init__.py": "print('a library greets'); __version__ = '1.7'",
+    }.items():  # fmt: skip
+        (tmp_path / place).write_text(text)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "worker", "describe", "--json", "--release", release]
+    said = json.loads(subprocess.run(command, env=environ, capture_output=True, check=True).stdout)
+    assert said["machine"]["no_gpu"] == reason
+    assert said["engine"]["fallback"].startswith(reason)
+
+
 def test_serve_names_every_setting_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
