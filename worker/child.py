@@ -116,7 +116,7 @@ class _Child:
         self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
         self._app.conf.worker_prefetch_multiplier = in_hand
         self._pipeline = Pipeline(
-            serving, store=store, clock=clock, send=Sender(self._app), began=lambda photo_id: line.say(Began(photo_id)),
+            serving, store=store, clock=clock, send=Sender(self._app), began=self._began,
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
             shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
         )  # fmt: skip
@@ -160,6 +160,9 @@ class _Child:
     def _forgot(self, error: PallorError) -> None:
         self._line.say(Forgot(error.code(), str(error)))
         self._intake.retire()
+
+    def _began(self, message: PredictCase) -> None:
+        self._line.say(Began(message.photo_id, message.case_id))
 
     def _left(self, batch: Batch) -> None:
         said = [done.said for done in batch.done if done.said is not None]

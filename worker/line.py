@@ -44,6 +44,7 @@ class Began:
     """child -> parent: a photo is decoded from now on; a death of this process before ``Ended`` may be its fault."""
 
     photo_id: str
+    case_id: str
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,9 @@ class Parent:
         self._slots[process.slot].lost(process, code)
         if process.in_hand and code != 0:
             self._suspects.update(list(process.in_hand))
+            for photo_id, one in process.in_hand.items():
+                about = {"case_id": one.case_id, "photo_id": photo_id, "attempt": self._suspects[photo_id]}
+                log.warning("a process died with this photo in its hands", extra=process.told() | about)
             for other in self._processes():
                 other.tell(Suspect({photo_id: self._suspects[photo_id] for photo_id in process.in_hand}))
 

@@ -34,9 +34,17 @@ log = logging.getLogger(__name__)
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # of numpy's own: there is a process a core
 
 
+@dataclass(frozen=True)
+class InHand:
+    """A photo in a process's hands, ``since`` by ``time.monotonic``."""
+
+    case_id: str
+    since: float
+
+
 @dataclass(eq=False)
 class Process:
-    """One process, and what it said last. ``in_hand``: what it decodes and infers, and since when (``time.monotonic``).
+    """One process, and what it said last. ``in_hand``: what it decodes and infers, by photo.
 
     ``last_words``: why it does not serve, or no longer. ``let_go``: it was ended before it served, as nobody needs it.
     """
@@ -47,7 +55,7 @@ class Process:
     engine: Engine | None = None
     on_gpu: bool = False
     max_difference: float | None = None
-    in_hand: dict[str, float] = field(default_factory=dict)
+    in_hand: dict[str, "InHand"] = field(default_factory=dict)
     last_words: NotAdmitted | None = None
     let_go: bool = False
     _owes_since: float | None = None  # golden photos, or its end
@@ -117,7 +125,7 @@ class Process:
 
     def sits_over_a_photo(self, seconds: float) -> bool:
         """Whether it has had one in hand for longer than this; one that is killed already no longer sits."""
-        return not self._killed and bool(self.in_hand) and time.monotonic() - min(self.in_hand.values()) > seconds
+        return not self._killed and bool(self.in_hand) and time.monotonic() - self._oldest() > seconds
 
     def stands_still(self, seconds: float) -> bool:
         """Whether it has not answered, or not ended, for longer than this after it was asked to."""
@@ -158,10 +166,15 @@ class Process:
             if self.seat.state is not State.RETIRING:
                 self._owes_since = None
         elif isinstance(word, Began):
-            self.in_hand.setdefault(word.photo_id, time.monotonic())  # its message may come again meanwhile
+            self.in_hand.setdefault(
+                word.photo_id, InHand(word.case_id, time.monotonic())
+            )  # its message may come again meanwhile
         elif isinstance(word, Ended):
             for photo_id in word.photo_ids:
                 self.in_hand.pop(photo_id, None)
+
+    def _oldest(self) -> float:
+        return min(one.since for one in self.in_hand.values())
 
     def _become(self, state: State) -> None:
         self.seat = Seat(self.seat.key, self.seat.release_id, state)

@@ -163,7 +163,7 @@ def test_an_engine_that_computes_nothing_any_more_gives_its_photos_back(bench: "
 def test_only_what_is_decoded_and_inferred_may_be_a_photos_fault(bench: "Bench") -> None:
     missing, good = bench.message(b"never stored"), bench.stored(encode(plain_photo(90)))
     bench.all_of([bench.put(missing), bench.put(good)])
-    assert bench.began == [good.photo_id]
+    assert bench.began == [good]
     assert {done.waiting.message.photo_id for batch in bench.left for done in batch.done} == {
         missing.photo_id,
         good.photo_id,
@@ -234,7 +234,7 @@ class Bench:
         self.real = load_engine(self.serving.release)
         self.engine.sizes.clear()
         self.forgotten: list[PallorError] = []
-        self.began: list[str] = []
+        self.began: list[PredictCase] = []
         self.left: list[Batch] = []
         self.refusals_of_the_broker = 0
         self.pipeline = Pipeline(

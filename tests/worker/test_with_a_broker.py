@@ -146,10 +146,14 @@ def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: Cli
     """The engine never comes back from it: two processes are killed, the second with no other photo in hand."""
     clinic.activate("tiny-2", trap=77)
     clinic.restart(photo_seconds=5)
-    sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62, 77, 63, 64)]
+    trap = clinic.stored(77)
+    sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62)]
+    sent += [clinic.send(trap), *(clinic.send(clinic.stored(green)) for green in (63, 64))]
     answers = clinic.answers(sent, seconds=3 * A_WHILE)
     assert [answers[photo_id].refusal for photo_id in sent] == [None, None, None, "photo-stops-worker", None, None]
     assert clinic.log.read_text().count("sat over a photo for too long") == 2
+    died = [line for line in clinic.log.read_text().splitlines() if "died with this photo" in line]
+    assert sum(trap.photo_id in line and trap.case_id in line for line in died) == 2
     good = clinic.send(clinic.stored(99))
     assert clinic.answers([good])[good].prediction is not None
 
