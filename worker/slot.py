@@ -58,15 +58,23 @@ class Slot:
         seats = [process.seat for process in self.processes.values()]
         for step in roster.next_steps(wanted, self._size, seats, barred=barred):
             if isinstance(step, roster.Start):
-                process = self._begin(self.name, step.release_id, self._without_gpu.get(step.release_id))
-                self.processes[process.seat.key] = process
-                log.info("a process is started", extra=process.told())
+                self._start(step.release_id)
             elif isinstance(step, roster.Serve):
                 self.processes[step.key].serve(suspects)
                 self._barred, self._deaths = None, 0
                 log.info("a process serves", extra=self.processes[step.key].told())
             else:
                 self.processes[step.key].retire()
+
+    def _start(self, release_id: str) -> None:
+        try:
+            process = self._begin(self.name, release_id, self._without_gpu.get(release_id))
+        except OSError as error:  # no memory, or too many processes: what serves goes on
+            self._bar(release_id, self._try_again_seconds, f"process-not-started: {error.strerror}")
+            log.exception("a process cannot be started", extra={"slot": self.name, "release_id": release_id})
+            return
+        self.processes[process.seat.key] = process
+        log.info("a process is started", extra=process.told())
 
     def retire(self, seconds: float = Retire().seconds) -> None:
         """Let every process finish what is in hand and end."""

@@ -82,6 +82,15 @@ def test_a_process_that_does_not_answer_for_its_golden_photos_stands_still(a_slo
     assert not other.stands_still(0)
 
 
+def test_a_machine_that_starts_no_process_now_is_asked_again_and_says_why(a_slot: Callable[[int], "Bench"]) -> None:
+    slot = a_slot(1)
+    slot.refuses = OSError(12, "Cannot allocate memory")
+    slot.until(lambda: slot.slot.say().fault == "process-not-started: Cannot allocate memory")
+    slot.refuses = None
+    slot.next_says(ON_CPU)
+    slot.until(lambda: len(slot.serving()) == 1 and slot.slot.say().fault is None)
+
+
 def test_what_is_no_word_is_passed_over(a_slot: Callable[[int], "Bench"]) -> None:
     slot = a_slot(2)
     slot.next_says(
@@ -123,6 +132,7 @@ class Bench:
         self.slot = Slot(
             "current", size, wanted=lambda: self.wanted, begin=self._begin, one_on_gpu=True, try_again_seconds=0.1
         )  # fmt: skip
+        self.refuses: OSError | None = None
         self._scripts: list[str] = []
 
     def next_says(self, *words: Word, then: str = UNTIL_RETIRED) -> None:
@@ -148,6 +158,8 @@ class Bench:
             process.bury()
 
     def _begin(self, name: str, release_id: str, without_gpu: str | None) -> Process:
+        if self.refuses is not None:
+            raise self.refuses
         script = self._scripts.pop(0) if self._scripts else "exec sleep 60"
         popen = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self.begun.append(without_gpu)
