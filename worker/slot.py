@@ -1,6 +1,7 @@
 """One of the shelf's names, ``current`` or ``challenger``: the processes that serve its release, and what is wrong."""
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Mapping
 
@@ -15,6 +16,10 @@ from worker.said import Said
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+
+# A library has run into the ground. On a GPU it is asked no further: its photos are tried once more, and on a GPU that
+# crashes each would be taken for deadly.
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 Begin = Callable[[str, str, str | None], Process]  # slot, release, why without a GPU -> a process, started
 
@@ -97,8 +102,8 @@ class Slot:
             log.error("a release may not serve", extra=process.told() | {"fault": self._fault})
         elif process.seat.state is State.RETIRING and (code == 0 or process.let_go):
             log.info("a process has ended", extra=process.told())
-        elif process.on_gpu and process.engine is None:
-            self._leave_the_gpu(process, f"process-died: it ended with {code} while the GPU's engine was loaded")
+        elif process.on_gpu and (process.engine is None or -code in _CRASHES):
+            self._leave_the_gpu(process, f"process-died: it ended with {code} on the GPU")
         else:
             pause = min(_FIRST_PAUSE_SECONDS * 2**self._deaths, _LONGEST_PAUSE_SECONDS)
             self._deaths += 1

@@ -26,7 +26,17 @@ def test_a_process_that_dies_while_it_loads_the_gpus_engine_is_followed_by_one_t
     slot = a_slot(1)
     slot.next_says(TriesGpu(), then="kill -SEGV $$")
     slot.next_says(ON_CPU)
-    slot.until(lambda: slot.begun == [None, "process-died: it ended with -11 while the GPU's engine was loaded"])
+    slot.until(lambda: slot.begun == [None, "process-died: it ended with -11 on the GPU"])
+
+
+def test_a_process_that_crashes_on_the_gpu_is_followed_by_one_on_the_cpu_and_one_that_is_killed_is_not(
+    a_slot: Callable[[int], "Bench"],
+) -> None:
+    slot = a_slot(1)
+    slot.next_says(ON_GPU, then="read -r word; kill -KILL $$")
+    slot.next_says(ON_GPU, then="read -r word; kill -ABRT $$")
+    slot.next_says(ON_CPU)
+    slot.until(lambda: slot.begun == [None, None, "process-died: it ended with -6 on the GPU"])
 
 
 def test_a_process_that_dies_while_it_loads_on_the_cpu_is_followed_by_one_of_its_kind(
