@@ -59,8 +59,8 @@ def answer_golden(engine: Engine, release: Release) -> Golden:
     difference = float(np.abs(answered - np.append(expected, expected[0])).max())
     if not difference <= manifest.tolerance[precision]:
         raise EngineDisagrees(
-            f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.2g}, "
-            f"allowed is {manifest.tolerance[precision]:.2g}"
+            f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.3g}, "
+            f"allowed is {manifest.tolerance[precision]:.3g}"
         )
     return Golden(tuple(float(one) for one in answered[:-1]), difference)
 
