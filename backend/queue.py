@@ -40,16 +40,18 @@ class Sender:
         return True
 
 
-def nothing_queued(app: Celery, on_trial: Callable[[], bool]) -> bool:
+def nothing_queued(app: Celery, *, on_trial: bool) -> bool:
     """Whether every message that was sent has been worked off; False also when the broker does not say.
 
-    What still waits for a challenger when none is on trial is dropped: nobody would ever work it off.
+    Args:
+        on_trial: whether a challenger serves; what waits for one when none does is dropped, as nobody would ever work
+            it off.
     """
     with app.connection_for_read() as connection:
         try:
             connection.ensure_connection(max_retries=1)
             with connection.channel() as channel, channel.client.pipeline() as look:  # all in the same moment
-                if not on_trial():
+                if not on_trial:
                     channel.queue_purge(PredictCase.SHADOW_QUEUE)
                 for queue in (PredictCase.QUEUE, PredictCase.SHADOW_QUEUE, RecordPrediction.QUEUE):
                     look.llen(queue)

@@ -366,7 +366,7 @@ def test_an_erasure_is_not_done_while_a_queue_holds_messages_or_the_broker_is_aw
     parts, server, trial = api.parts, Valkey(), True
 
     def done():
-        sweep(parts.database, parts.store, api.clock, parts.send, 60, lambda: nothing_queued(app, lambda: trial))
+        sweep(parts.database, parts.store, api.clock, parts.send, 60, lambda: nothing_queued(app, on_trial=trial))
         return _done_at(api) is not None
 
     with closing(celery_app("erasing", server.url, 60)) as app:
