@@ -22,7 +22,7 @@ from backend.metrics import BackendMetrics, serving_metrics
 from backend.office import devices, drift, eligibility, laboratory, people, prospect, releases, rollouts, sealing, trail
 from backend.queue import Sender, nothing_queued
 from backend.serve import serve
-from backend.services.ask_challenger import ask_challenger
+from backend.services.ask_challenger import ask_challenger, challenger_is_asked
 from backend.services.register_release import register_release
 from backend.services.report_guessing import report_guessing
 from backend.services.set_world import set_world
@@ -96,11 +96,16 @@ def _sweep(settings: Settings, _options: argparse.Namespace) -> int:
     parts, stop = join(settings), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    app = _celery(settings)
+
+    def worked_off() -> bool:
+        return nothing_queued(app, on_trial=challenger_is_asked(parts.database, parts.clock, settings.ready_seconds))
+
     metrics = BackendMetrics(parts.database, parts.clock, settings.ready_seconds)
     with serving_metrics(settings.metrics_bind, metrics) if settings.metrics_bind else nullcontext():
         sweep_until(
             stop, settings.sweep_seconds, parts.database, parts.store, parts.clock, parts.send, settings.resend_seconds,
-            settings.label_table, partial(nothing_queued, _celery(settings)), settings.alert_hours,
+            settings.label_table, worked_off, settings.alert_hours,
             settings.put_aside_days, parts.repository, parts.cleared, _signing(settings, parts),
         )  # fmt: skip
     return 0

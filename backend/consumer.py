@@ -93,8 +93,15 @@ class Answers:
         self._came.clear()
         answered = [answer.photo_id for answer in changed if answer.prediction is not None and not answer.shadow]
         if answered:
-            self._ask_challenger(answered)
+            self._ask(answered)
         acknowledge([message for _, message in came])
+
+    def _ask(self, photo_ids: Sequence[str]) -> None:
+        """A trial can do without a photo, and what is on record must be acknowledged: else nothing more would come."""
+        try:
+            self._ask_challenger(photo_ids)
+        except Exception as error:
+            log.warning("a challenger could not be asked", extra={"fault": error, "count": len(photo_ids)})
 
     def _recorded(self, answers: Sequence[RecordPrediction]) -> list[RecordPrediction]:
         """Those that changed anything; one that cannot be recorded costs no other its place."""

@@ -49,12 +49,19 @@ class Sender:
         return True
 
 
-def nothing_queued(app: Celery) -> bool:
-    """Whether every message that was sent has been worked off; False also when the broker does not say."""
+def nothing_queued(app: Celery, *, on_trial: bool) -> bool:
+    """Whether every message that was sent has been worked off; False also when the broker does not say.
+
+    Args:
+        on_trial: whether a challenger serves; what waits for one when none does is dropped, as nobody would ever work
+            it off.
+    """
     with app.connection_for_read() as connection:
         try:
             connection.ensure_connection(max_retries=1)
             with connection.channel() as channel, channel.client.pipeline() as look:  # all in the same moment
+                if not on_trial:
+                    channel.queue_purge(PredictCase.SHADOW_QUEUE)
                 for queue in (PredictCase.QUEUE, PredictCase.SHADOW_QUEUE, RecordPrediction.QUEUE):
                     look.llen(queue)
                 look.hlen(channel.unacked_key)  # fetched by somebody, and not worked off

@@ -6,7 +6,20 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pallor.label import DEFAULT_TABLE, TABLES
-from pallor.settings import Fault, SettingsRefused, flag, host_and_port, number, one_of, path, setting, text, url, whole
+from pallor.settings import (
+    Fault,
+    SettingsRefused,
+    flag,
+    host_and_port,
+    number,
+    one_of,
+    path,
+    queue_url,
+    setting,
+    text,
+    url,
+    whole,
+)
 
 _TOGETHER = "An OpenID Connect provider is named by its issuer, a client id and a client secret together."
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
@@ -129,7 +142,7 @@ class Settings(OfficeSettings, StoreSettings, SealingSettings, LabSettings):
         "PALLOR_KEY_PASSPHRASE", text, "What opens those keys", default=None, secret=True
     )
     broker_url: str = setting(
-        "PALLOR_BROKER_URL", url("redis", "rediss", "redis+socket"), "Valkey or Redis, such as redis://127.0.0.1:6379/0",
+        "PALLOR_BROKER_URL", queue_url, "Valkey or Redis, such as redis://127.0.0.1:6379/0",
         secret=True,
     )  # fmt: skip
     world: str = setting(

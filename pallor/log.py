@@ -22,6 +22,8 @@ FIELDS = (
     "release_id",
     "model_digest",
     "worker",
+    "slot",
+    "pid",
     "node",
     "site_id",
     "role",
@@ -36,6 +38,10 @@ FIELDS = (
     "attempt",
     "seconds",
     "max_difference",
+    "plan",
+    "phase",
+    "done",
+    "total",
     "fault",
 )
 

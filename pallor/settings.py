@@ -10,10 +10,12 @@
 A secret's value is shown nowhere: not in an error, not in ``repr``, not in ``explain``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
+from urllib.parse import urlsplit
 
 from pallor.errors import Refused, shortened
 
@@ -176,6 +178,19 @@ def url(*schemes: str) -> Callable[[str], str]:
         return raw
 
     return parse
+
+
+def queue_url(raw: str) -> str:
+    """The address of Valkey or Redis; one that is read otherwise than it was meant would be tried for ever."""
+    url("redis", "rediss", "redis+socket")(raw)
+    try:
+        parts = urlsplit(raw)
+        sound = raw.startswith("redis+socket") or (parts.port != 0 and re.fullmatch(r"/?\d*", parts.path))
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("an address such as redis://:password@127.0.0.1:6379/0, its password percent-encoded")
+    return raw
 
 
 def host_and_port(raw: str) -> tuple[str, int]:

@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not parts:
         raise argparse.ArgumentTypeError("it names nothing")
     return parts

@@ -7,7 +7,8 @@ plans cannot be tried here: each node lets them answer the golden photos before 
 import platform
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,28 +77,38 @@ def build_engines(
     named = release_id or f"{old.release_id}-rtx-{library.version}"
     models = [_graph_for_gpus(old, precision) for precision in precisions]
     _check(library, families, out, named)
-    staged = out.with_name(f".{out.name}.staged")
-    shutil.rmtree(staged, ignore_errors=True)
-    shutil.copytree(source, staged, ignore=lambda folder, _: [_FOLDER] if Path(folder) == source else [])
-    (staged / _FOLDER).mkdir()
-    size = PreprocessSpec.from_json(dict(old.preprocess)).size
-    plans, seconds = [], {}
-    with bars("building engines", len(models) * len(families)) as built:
-        for model in models:
-            for family in families:
-                begun = time.perf_counter()
-                plan = library.build(release.path(model.path).read_bytes(), size, family)
-                file = _file(plan, model, family, library)
-                (staged / file.path).write_bytes(plan)
-                plans.append(file)
-                seconds[file.path] = time.perf_counter() - begun
-                built(1)
-    kept = tuple(file for file in old.files if file.role != "engine")
-    manifest = replace(old, release_id=named, files=(*kept, *plans))
-    (staged / "manifest.json").write_bytes(manifest.to_bytes())
-    Release.open(staged, trusted_digest=manifest.digest())
-    staged.rename(out)
+    with _staged_beside(out) as staged:
+        shutil.copytree(source, staged, ignore=lambda folder, _: [_FOLDER] if Path(folder) == source else [])
+        (staged / _FOLDER).mkdir()
+        size = PreprocessSpec.from_json(dict(old.preprocess)).size
+        plans, seconds = [], {}
+        with bars("building engines", len(models) * len(families)) as built:
+            for model in models:
+                for family in families:
+                    begun = time.perf_counter()
+                    plan = library.build(release.path(model.path).read_bytes(), size, family)
+                    file = _file(plan, model, family, library)
+                    (staged / file.path).write_bytes(plan)
+                    plans.append(file)
+                    seconds[file.path] = time.perf_counter() - begun
+                    built(1)
+        kept = tuple(file for file in old.files if file.role != "engine")
+        manifest = replace(old, release_id=named, files=(*kept, *plans))
+        (staged / "manifest.json").write_bytes(manifest.to_bytes())
+        Release.open(staged, trusted_digest=manifest.digest())
+        staged.rename(out)
     return Built(manifest, seconds)
+
+
+@contextmanager
+def _staged_beside(out: Path) -> Iterator[Path]:
+    """Where the release is put together; nothing of it stays unless it was renamed."""
+    staged = out.with_name(f".{out.name}.staged")
+    shutil.rmtree(staged, ignore_errors=True)  # of one that was killed
+    try:
+        yield staged
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _graph_for_gpus(manifest: Manifest, precision: str) -> ReleaseFile:

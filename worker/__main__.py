@@ -4,11 +4,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,17 +19,17 @@ from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import CHALLENGER, CURRENT, Release
-from pallor.settings import explain, load
+from pallor.settings import explain, load, whole
 from pallor.store import open_store
 from worker.app import create_worker
-from worker.child import Part, serve_release
+from worker.child import Part, not_admitted, serve_release
 from worker.describe import describe, in_words
 from worker.engines.machine import ENGINES
 from worker.engines.plan import GpuEngineFailed, load_engine, told
 from worker.engines.probe import probe
 from worker.line import ChildLine
-from worker.score import FileUnwritable, Row, find_photos, score, write_csv
-from worker.selftest import EngineDisagrees
+from worker.score import Row, find_photos, opened, score, write_csv
+from worker.selftest import EngineDisagrees, EngineFails
 from worker.serving import Serving, admit
 from worker.settings import Settings, usual_plans
 
@@ -110,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--release", metavar="DIR", type=Path, help="a release folder; default: the one that comes with Pallor"
         )
-        command.add_argument("--threads", metavar="N", type=int, default=1, help="threads that score one photo (1)")
+        command.add_argument(
+            "--threads", metavar="N", type=_threads, default=1, help="threads that score one photo (1)"
+        )
         command.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (auto: a GPU, if it can)")
         command.add_argument(
             "--plans",
@@ -120,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
             help="where a GPU's plans are kept (%(default)s)",
         )
     return parser
+
+
+def _threads(text: str) -> int:
+    try:
+        return whole(1, 256)(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"not {error}") from None
 
 
 def _serve(_: argparse.Namespace) -> int:
@@ -132,15 +140,18 @@ def _child(arguments: argparse.Namespace) -> int:
     line = ChildLine()
     settings = load(Settings, os.environ)
     log.configure("worker", settings.log_level)
-    store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
     part = Part(arguments.release_id, arguments.slot, arguments.without_gpu)
-    return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
+    try:
+        store = open_store(settings.store_url, s3_endpoint=settings.s3_endpoint, make=False)
+        return serve_release(part, settings, store=store, clock=SystemClock(), line=line)
+    except PallorError as error:
+        return not_admitted(line, error)
 
 
 def _score(arguments: argparse.Namespace) -> int:
     files = find_photos(arguments.places)
     serving = _admitted(arguments)
-    with _opened(arguments.csv) as out:
+    with opened(arguments.csv) as out:
         with _progress() as progress:
             rows = list(progress.track(score(files, serving), total=len(files), description="scoring"))
         if out:
@@ -151,7 +162,8 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _describe(arguments: argparse.Namespace) -> int:
-    said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
+    with redirect_stdout(sys.stderr):  # whatever a library prints, a program reads JSON alone
+        said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
     if arguments.json:
         print(json.dumps(said, sort_keys=True))
     else:
@@ -172,24 +184,10 @@ def _admitted(arguments: argparse.Namespace) -> Serving:
     load = partial(load_engine, threads=arguments.threads)
     try:
         return admit(release, partial(load, engine=arguments.engine, plans=arguments.plans, progress=_building()))
-    except (GpuEngineFailed, EngineDisagrees) as error:
+    except (GpuEngineFailed, EngineDisagrees, EngineFails) as error:
         # What the GPU lost by it comes back when this command ends. A CPU that disagrees does so again.
         reason = str(error) if isinstance(error, GpuEngineFailed) else told(error)
         return admit(release, partial(load, without_gpu=reason))
-
-
-@contextmanager
-def _opened(path: Path | None) -> Iterator[TextIO | None]:
-    """Where CSV goes: nowhere, standard output, or a file, opened before the work so that no work is lost."""
-    if path is None or str(path) == "-":
-        yield None if path is None else sys.stdout
-        return
-    try:
-        out = path.open("w", newline="", encoding="utf-8")
-    except OSError as error:
-        raise FileUnwritable(f"{error.strerror}.", field="--csv", value=path, remedy="Name another file.") from error
-    with out:
-        yield out
 
 
 def _building() -> Callable[[str, int, int], None]:

@@ -25,7 +25,20 @@ from pallor.store.port import ObjectStore
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import Intake
-from worker.line import Admitted, Began, Check, ChildLine, Ended, Forgot, Golden, NotAdmitted, Retire, Serve, Suspect
+from worker.line import (
+    Admitted,
+    Began,
+    Check,
+    ChildLine,
+    Ended,
+    Forgot,
+    Golden,
+    NotAdmitted,
+    Retire,
+    Serve,
+    Suspect,
+    TriesGpu,
+)
 from worker.pipeline import Batch, Pipeline
 from worker.send import Sender
 from worker.serving import Serving, admit
@@ -39,7 +52,6 @@ NOT_ADMITTED = 3  # exit code
 _IN_HAND, _IN_HAND_ON_GPU = 8, 64
 # Five threads hand photos on to each other; Python lets one that waits for another's turn wait 5 ms unless told less.
 _TURN_SECONDS = 0.0005
-_PATIENCE_SECONDS = 20.0  # for what is in hand, when nobody is left to wait for this process
 
 
 @dataclass(frozen=True)
@@ -55,19 +67,22 @@ class Part:
 
 
 def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: Clock, line: ChildLine) -> int:
-    """Admit the release, wait for leave, answer photos until told to retire; the exit code."""
+    """Admit the release, wait for leave, answer photos until told to retire; the exit code.
+
+    Raises:
+        NotesNotKept
+    """
     gpu = False
     try:
         release = Shelf(settings.shelf).open(part.release_id)
         engine = load_engine(
             release, threads=settings.engine_threads, plans=settings.plans, without_gpu=part.without_gpu,
-            engine=settings.engine, progress=_tell_of_build,
+            engine=settings.engine, progress=_tell_of_build, on_gpu=lambda: line.say(TriesGpu()),
         )  # fmt: skip
         gpu = engine.describe().flavour != CPU
         serving = admit(release, lambda _: engine)
     except PallorError as error:
-        line.say(NotAdmitted(error.code(), str(error), gpu=gpu or isinstance(error, GpuEngineFailed)))
-        return NOT_ADMITTED
+        return not_admitted(line, error, gpu=gpu or isinstance(error, GpuEngineFailed))
     line.say(Admitted(engine.describe(), serving.max_difference, gpu))
     heard = line.heard()
     leave = next((word for word in heard if not isinstance(word, Check)), Retire())
@@ -76,6 +91,12 @@ def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: 
     sys.setswitchinterval(_TURN_SECONDS)
     in_hand = _IN_HAND_ON_GPU if gpu else _IN_HAND
     return _Child(part, settings, serving, store, clock, line, in_hand).serve(leave, heard)
+
+
+def not_admitted(line: ChildLine, error: PallorError, *, gpu: bool = False) -> int:
+    """Say why this process serves nothing; the exit code."""
+    line.say(NotAdmitted(error.code(), str(error), gpu=gpu))
+    return NOT_ADMITTED
 
 
 def _tell_of_build(phase: str, done: int, total: int) -> None:
@@ -95,7 +116,7 @@ class _Child:
         self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
         self._app.conf.worker_prefetch_multiplier = in_hand
         self._pipeline = Pipeline(
-            serving, store=store, clock=clock, send=Sender(self._app), began=lambda photo_id: line.say(Began(photo_id)),
+            serving, store=store, clock=clock, send=Sender(self._app), began=self._began,
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
             shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
         )  # fmt: skip
@@ -116,15 +137,17 @@ class _Child:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which tells us
 
     def _obey(self, heard: Any) -> None:
+        seconds = Retire().seconds
         for word in heard:
             if isinstance(word, Suspect):
                 self._intake.suspect(word.suspects)
             elif isinstance(word, Check):
                 self._check()
             else:
+                seconds = word.seconds if isinstance(word, Retire) else seconds
                 break
         self._intake.retire()
-        threading.Event().wait(_PATIENCE_SECONDS)
+        threading.Event().wait(seconds)
         self._note.end()
         os._exit(1)  # the broker or the store is away: what is in hand comes to another process
 
@@ -137,6 +160,9 @@ class _Child:
     def _forgot(self, error: PallorError) -> None:
         self._line.say(Forgot(error.code(), str(error)))
         self._intake.retire()
+
+    def _began(self, message: PredictCase) -> None:
+        self._line.say(Began(message.photo_id, message.case_id))
 
     def _left(self, batch: Batch) -> None:
         said = [done.said for done in batch.done if done.said is not None]

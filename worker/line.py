@@ -8,7 +8,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
+from pallor.errors import Untrusted, shortened
 from pallor.prediction import Engine
+
+
+class LineUnreadable(Untrusted):
+    """It is none of these words: a library has printed something, or the other end is of another version."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,11 @@ class Admitted:
     engine: Engine
     max_difference: float
     gpu: bool
+
+
+@dataclass(frozen=True)
+class TriesGpu:
+    """child -> parent: the GPU is used from now on; a death of this process before ``Admitted`` may be its fault."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,7 @@ class Began:
     """child -> parent: a photo is decoded from now on; a death of this process before ``Ended`` may be its fault."""
 
     photo_id: str
+    case_id: str
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Retire:
-    """parent -> child: take no more, finish what is in hand, end. The end of the line says the same."""
+    """parent -> child: take no more, finish what is in hand, end. The end of the line says the same.
+
+    ``seconds``: what is not done by then is left to others.
+    """
+
+    seconds: float = 20.0
 
 
-Word = Admitted | NotAdmitted | Began | Ended | Golden | Forgot | Serve | Suspect | Check | Retire
+Word = Admitted | TriesGpu | NotAdmitted | Began | Ended | Golden | Forgot | Serve | Suspect | Check | Retire
 _KINDS: Mapping[str, type[Word]] = {
     kind.__name__: kind
-    for kind in (Admitted, NotAdmitted, Began, Ended, Golden, Forgot, Serve, Suspect, Check, Retire)
+    for kind in (Admitted, TriesGpu, NotAdmitted, Began, Ended, Golden, Forgot, Serve, Suspect, Check, Retire)
 }  # fmt: skip
 
 
@@ -98,11 +114,15 @@ def to_line(word: Word) -> bytes:
 
 
 def from_line(line: bytes) -> Word:
-    fields: dict[str, Any] = json.loads(line)
-    kind = _KINDS[fields.pop("kind")]
-    if kind is Admitted:
-        fields["engine"] = Engine(**fields["engine"])
-    return kind(**fields)
+    """Raises ``LineUnreadable``."""
+    try:
+        fields: dict[str, Any] = dict(json.loads(line))
+        kind = _KINDS[fields.pop("kind")]
+        if kind is Admitted:
+            fields["engine"] = Engine(**fields["engine"])
+        return kind(**fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise LineUnreadable(shortened(line.decode(errors="replace"))) from error
 
 
 class ChildLine:

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import count
 
 from pallor.release.shelf import CHALLENGER, CURRENT, Shelf
-from worker.line import Check, Ended, Suspect
+from worker.line import Ended, Suspect
 from worker.metrics import Metrics
 from worker.process import Process
 from worker.roster import State
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
 _PATIENCE_SECONDS = 8.0  # for what is in hand when told to end: less than whoever tells it will wait
+_GOODBYE_SECONDS = 2.0  # so much earlier a process leaves by itself: one that is killed looks as if it had crashed
+_STILL_SECONDS = 60.0  # without a word on the golden photos, or without an end
 _MOST_PROCESSES = 4  # unless the settings say more: each takes some 150 MB
 
 
@@ -98,19 +100,25 @@ class Parent:
         self._slots[process.slot].lost(process, code)
         if process.in_hand and code != 0:
             self._suspects.update(list(process.in_hand))
+            for photo_id, one in process.in_hand.items():
+                about = {"case_id": one.case_id, "photo_id": photo_id, "attempt": self._suspects[photo_id]}
+                log.warning("a process died with this photo in its hands", extra=process.told() | about)
             for other in self._processes():
                 other.tell(Suspect({photo_id: self._suspects[photo_id] for photo_id in process.in_hand}))
 
     def _look_after(self) -> None:
-        """Ask the golden photos now and then; end a process that has sat over a photo for too long."""
+        """Ask the golden photos now and then; end a process that has sat over a photo for too long, or says nothing."""
         check = time.monotonic() >= self._check_at
         if check:
             self._check_at = time.monotonic() + self._settings.report_seconds
         for process in self._processes():
             if check and process.seat.state is State.SERVING:
-                process.tell(Check())
+                process.check()
             if process.sits_over_a_photo(self._settings.photo_seconds):
                 log.error("a process has sat over a photo for too long and is killed", extra=process.told())
+                process.kill()
+            elif process.stands_still(max(_STILL_SECONDS, self._settings.photo_seconds)):
+                log.error("a process stands still and is killed", extra=process.told())
                 process.kill()
 
     def _tell_others(self) -> None:
@@ -123,7 +131,7 @@ class Parent:
 
     def _end_all(self) -> int:
         for slot in self._slots.values():
-            slot.retire()
+            slot.retire(_PATIENCE_SECONDS - _GOODBYE_SECONDS)
         until = time.monotonic() + _PATIENCE_SECONDS
         while self._processes() and time.monotonic() < until:
             self._hear(_LOOK_SECONDS)

@@ -89,7 +89,7 @@ class Pipeline:
 
     def __init__(
         self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[..., None],
-        began: Callable[[str], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
+        began: Callable[[PredictCase], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
         forgot: Callable[[PallorError], None], shadow: bool = False, decoders: int = 2, most: int = 32,
         retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
@@ -137,7 +137,7 @@ class Pipeline:
     def _lay_out(self, waiting: Waiting) -> None:
         try:
             data = fetch(waiting.message, self._store)
-            self._began(waiting.message.photo_id)
+            self._began(waiting.message)
             waiting.laid_out = lay_out(data, self._serving.spec)
             self._ready.put(waiting)
         except (Refused, PhotoChanged) as error:

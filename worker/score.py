@@ -1,14 +1,18 @@
 """Score photos on disk, without a broker, a store or a case: one row a file, whatever is wrong with it."""
 
 import csv
+import io
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TextIO
 
 from pallor.errors import Refused
-from pallor.image.decode import decode
+from pallor.image.decode import decode, read_file
 from pallor.image.preprocess import to_input
 from pallor.image.quality import judge
 from worker.serving import Serving
@@ -90,9 +94,41 @@ def write_csv(rows: Iterable[Row], out: TextIO) -> None:
     lines.writerows(["" if value is None else value for value in astuple(row)] for row in rows)
 
 
+@contextmanager
+def opened(path: Path | None) -> Iterator[TextIO | None]:
+    """Where CSV goes: nowhere, standard output, or a file, opened before the work so that no work is lost.
+
+    A name that is no UTF-8 is written as its bytes are. Raises ``FileUnwritable``.
+    """
+    if path is None:
+        yield None
+    elif str(path) == "-":
+        with _as_long_as_it_is_read():
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="surrogateescape")
+            yield sys.stdout
+            sys.stdout.flush()
+    else:
+        try:
+            with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
+                yield out
+        except OSError as error:
+            remedy = "Name another file."
+            raise FileUnwritable(f"{error.strerror}.", field="--csv", value=path, remedy=remedy) from error
+
+
+@contextmanager
+def _as_long_as_it_is_read() -> Iterator[None]:
+    """Whoever reads standard output may have seen enough: ``| head``."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise FileUnreadable(
             f"{error.strerror}.", field="file", value=file, remedy="Check the path and its permissions."

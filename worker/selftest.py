@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pallor.errors import Refused, Untrusted
+from pallor.errors import PallorError, Refused, Untrusted
 from pallor.image.decode import decode
 from pallor.image.preprocess import to_input
 from pallor.image.spec import PreprocessSpec
@@ -14,6 +15,10 @@ from worker.engines.port import Engine
 
 class EngineDisagrees(Untrusted):
     """The engine's answers to the golden photos are not those of the release."""
+
+
+class EngineFails(Untrusted):
+    """The engine cannot compute its answers to the golden photos."""
 
 
 class GoldenUnusable(Untrusted):
@@ -38,6 +43,7 @@ def answer_golden(engine: Engine, release: Release) -> Golden:
         EngineDisagrees: it is above the manifest's tolerance for this engine's precision.
         GoldenUnusable: there is nothing to compare with.
         AnswerImpossible: the engine computed what no model can say.
+        EngineFails: it computed nothing.
     """
     manifest, precision = release.manifest, engine.describe().precision
     if not manifest.golden or precision not in manifest.tolerance:
@@ -49,14 +55,23 @@ def answer_golden(engine: Engine, release: Release) -> Golden:
     except (OSError, Refused) as error:
         raise GoldenUnusable(f"{manifest.release_id}: a golden photo cannot be read: {error}") from error
     expected = np.array([golden.probability for golden in manifest.golden])
-    answered = np.concatenate([engine.infer(batch).probability, engine.infer(batch[:1]).probability])
+    answered = np.concatenate([_asked(engine, batch), _asked(engine, batch[:1])])
     difference = float(np.abs(answered - np.append(expected, expected[0])).max())
     if not difference <= manifest.tolerance[precision]:
         raise EngineDisagrees(
-            f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.2g}, "
-            f"allowed is {manifest.tolerance[precision]:.2g}"
+            f"{manifest.release_id} on {engine.describe().flavour}: the golden photos differ by {difference:.3g}, "
+            f"allowed is {manifest.tolerance[precision]:.3g}"
         )
     return Golden(tuple(float(one) for one in answered[:-1]), difference)
+
+
+def _asked(engine: Engine, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    try:
+        return engine.infer(batch).probability
+    except PallorError:
+        raise
+    except Exception as error:  # the libraries' errors share no base class
+        raise EngineFails(f"on {engine.describe().flavour}: {type(error).__name__}: {error}") from error
 
 
 def largest_difference(engine: Engine, release: Release) -> float:

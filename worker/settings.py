@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pallor.settings import host_and_port, number, one_of, path, setting, text, url, whole
+from pallor.settings import host_and_port, number, one_of, path, queue_url, setting, text, url, whole
 from worker.engines.machine import ENGINES
 
 
@@ -20,7 +20,7 @@ class Settings:
 
     broker_url: str = setting(
         "PALLOR_BROKER_URL",
-        url("redis", "rediss", "redis+socket"),
+        queue_url,
         "Valkey or Redis, such as redis://127.0.0.1:6379/0",
         secret=True,
     )

@@ -1,13 +1,14 @@
 """One of the shelf's names, ``current`` or ``challenger``: the processes that serve its release, and what is wrong."""
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Mapping
 
 from pallor.errors import PallorError
 from pallor.release.shelf import CURRENT, ShelfCleared
 from worker import roster
-from worker.line import Admitted, Word
+from worker.line import Admitted, Retire, Word
 from worker.process import Process
 from worker.roster import State
 from worker.said import Said
@@ -15,6 +16,10 @@ from worker.said import Said
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+
+# A library has run into the ground. On a GPU it is asked no further: its photos are tried once more, and on a GPU that
+# crashes each would be taken for deadly.
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 Begin = Callable[[str, str, str | None], Process]  # slot, release, why without a GPU -> a process, started
 
@@ -35,7 +40,7 @@ class Slot:
     ) -> None:  # fmt: skip
         self.name = name
         self.processes: dict[int, Process] = {}
-        self._size = size
+        self._size = self._size_on_cpu = size
         self._wanted, self._begin = wanted, begin
         self._one_on_gpu, self._try_again_seconds = one_on_gpu, try_again_seconds
         self._fault: str | None = None
@@ -58,9 +63,7 @@ class Slot:
         seats = [process.seat for process in self.processes.values()]
         for step in roster.next_steps(wanted, self._size, seats, barred=barred):
             if isinstance(step, roster.Start):
-                process = self._begin(self.name, step.release_id, self._without_gpu.get(step.release_id))
-                self.processes[process.seat.key] = process
-                log.info("a process is started", extra=process.told())
+                self._start(step.release_id)
             elif isinstance(step, roster.Serve):
                 self.processes[step.key].serve(suspects)
                 self._barred, self._deaths = None, 0
@@ -68,28 +71,39 @@ class Slot:
             else:
                 self.processes[step.key].retire()
 
-    def retire(self) -> None:
+    def _start(self, release_id: str) -> None:
+        try:
+            process = self._begin(self.name, release_id, self._without_gpu.get(release_id))
+        except OSError as error:  # no memory, or too many processes: what serves goes on
+            self._bar(release_id, self._try_again_seconds, f"process-not-started: {error.strerror}")
+            log.exception("a process cannot be started", extra={"slot": self.name, "release_id": release_id})
+            return
+        self.processes[process.seat.key] = process
+        log.info("a process is started", extra=process.told())
+
+    def retire(self, seconds: float = Retire().seconds) -> None:
         """Let every process finish what is in hand and end."""
         for process in self.processes.values():
-            process.retire()
+            process.retire(seconds)
 
     def heed(self, word: Word) -> None:
         """A process has said something."""
-        if isinstance(word, Admitted) and self._one_on_gpu and word.gpu:
-            self._size = 1
+        if isinstance(word, Admitted) and self._one_on_gpu:
+            self._size = 1 if word.gpu else self._size_on_cpu
 
     def lost(self, process: Process, code: int) -> None:
         """A process has ended."""
         del self.processes[process.seat.key]
         release_id, words = process.seat.release_id, process.last_words
         if words is not None and words.gpu:
-            self._without_gpu[release_id] = f"{words.code}: {words.text}"
-            log.error("the GPU cannot serve this release; the CPU does", extra=process.told() | {"fault": words.text})
+            self._leave_the_gpu(process, f"{words.code}: {words.text}")
         elif words is not None:
             self._bar(release_id, self._try_again_seconds, f"{words.code}: {words.text}")
             log.error("a release may not serve", extra=process.told() | {"fault": self._fault})
-        elif process.seat.state is State.RETIRING and code == 0:
+        elif process.seat.state is State.RETIRING and (code == 0 or process.let_go):
             log.info("a process has ended", extra=process.told())
+        elif process.on_gpu and (process.engine is None or -code in _CRASHES):
+            self._leave_the_gpu(process, f"process-died: it ended with {code} on the GPU")
         else:
             pause = min(_FIRST_PAUSE_SECONDS * 2**self._deaths, _LONGEST_PAUSE_SECONDS)
             self._deaths += 1
@@ -121,6 +135,10 @@ class Slot:
         elif self._barred is not None and self._barred[0] != wanted:
             self._barred = None  # what is wanted now is another
         return wanted
+
+    def _leave_the_gpu(self, process: Process, reason: str) -> None:
+        self._without_gpu[process.seat.release_id] = reason
+        log.error("the GPU cannot serve this release; the CPU does", extra=process.told() | {"fault": reason})
 
     def _bar(self, release_id: str, seconds: float, fault: str) -> None:
         self._barred = release_id, time.monotonic() + seconds

@@ -50,7 +50,7 @@ def explain_api(parts: Parts) -> APIBlueprint:
             )
         )
 
-    @bp.get(f"{photo}/heat-map", responses=answers({}, 404, 409, 410) | {"200": _PICTURE})
+    @bp.get(f"{photo}/heat-map", responses=answers({}, 404, 409, 410, 502) | {"200": _PICTURE})
     @allow(Role.LAB, Role.ADMIN, reach=Reach.PATH)
     def get_heat_map(path: received.PhotoPath, query: wire.ExplainedQuery) -> Response:
         """Where the release saw anaemia, over the photo; `explanation` holds the legend"""

@@ -12,6 +12,12 @@ from backend.services.take_in_photo import message_for
 from pallor.clock import Clock
 
 
+def challenger_is_asked(database: Database, clock: Clock, fresh_seconds: float) -> bool:
+    """Whether a worker serves a release on trial now."""
+    with database.read() as connection:
+        return challenger_serves(connection, clock, fresh_seconds)
+
+
 def ask_challenger(
     database: Database, clock: Clock, send: Send, fresh_seconds: float, photo_ids: Sequence[str]
 ) -> int:  # fmt: skip

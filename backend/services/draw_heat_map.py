@@ -17,7 +17,8 @@ from sqlalchemy import Row
 from backend.db.engine import Database
 from backend.services.answer_to_explain import answer_to_explain
 from backend.services.register_release import manifest_of
-from pallor.errors import Refused
+from pallor.digest import hex_of, sha256_of
+from pallor.errors import Refused, Untrusted
 from pallor.image.decode import Limits, Photo, decode, encode
 from pallor.image.preprocess import lay_out
 from pallor.image.spec import PreprocessSpec
@@ -37,6 +38,10 @@ _FAINTEST = 1e-6  # a map without any contrast is all middle
 
 class ReleaseNotHere(Refused):
     """Without its manifest nobody knows where on the photo a release looked."""
+
+
+class StoredPhotoChanged(Untrusted):
+    """What lies in the store is not the photo that was accepted: it may be somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def draw_heat_map(drawing: Drawing, explanation: Explanation) -> bytes:
         ReleaseNotHere
         SpecUnknown: this version cannot follow how the release lays a photo out.
         ObjectMissing: erased meanwhile.
+        StoredPhotoChanged
     """
     answer = explanation.answer
     manifest = manifest_of(drawing.database, answer.release_id)
@@ -84,6 +90,8 @@ def draw_heat_map(drawing: Drawing, explanation: Explanation) -> bytes:
     spec = PreprocessSpec.from_json(dict(manifest.preprocess))
     with drawing.turns:
         data = drawing.store.get(image_key(answer.stored_sha256))
+        if hex_of(sha256_of(data)) != hex_of(answer.stored_sha256):
+            raise StoredPhotoChanged(f"what the store holds for photo {answer.photo_id} is not what was scored")
         # Stored without loss it may be larger than what came; how many pixels it may have was judged on arrival.
         photo = decode(data, limits=Limits(max_bytes=len(data)))
         return encode(over_photo(spec, photo, explanation.cam, explanation.limit))

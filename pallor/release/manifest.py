@@ -141,7 +141,7 @@ class Manifest:
         """Read a manifest back; raises ``ManifestUnreadable`` naming what is wrong with it."""
         try:
             return cls._read(data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ManifestUnreadable(f"not a release manifest of format {FORMAT}: {error!r}") from error
 
     @classmethod
@@ -156,12 +156,18 @@ class Manifest:
         files = tuple(ReleaseFile(**{**f, "needs": tuple(f["needs"])}) for f in fields["files"])
         for file in files:
             hex_of(file.digest)
+            if not all(isinstance(need, str) for need in file.needs):
+                raise ValueError(f"needs {file.needs!r}")
+            if file.precision is not None and not isinstance(file.precision, str):
+                raise ValueError(f"precision {file.precision!r}")
             if file.path.startswith("/") or ".." in file.path.split("/"):
                 raise ValueError(f"a path that leaves the release: {file.path!r}")
         models = {file.digest for file in files if file.role == "model"}
         orphans = [file.path for file in files if file.role == "engine" and file.built_from not in models]
         if orphans:
             raise ValueError(f"engines of models that are not here: {orphans}")
+        if not isinstance(fields["preprocess"], Mapping):
+            raise ValueError(f"preprocess {fields['preprocess']!r}")
         _check_numbers(fields)
         golden = tuple(Golden(**g) for g in fields["golden"])
         unlisted = {g.photo for g in golden} - {file.path for file in files}
@@ -194,9 +200,10 @@ def read_use(data: Mapping[str, Any]) -> IntendedUse:
 
 def _check_numbers(fields: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for a number that would let a release say or pass anything (NaN compares false to all)."""
-    for name in ("threshold", "refer_low", "refer_high"):
-        if isinstance(fields[name], bool) or not 0 <= fields[name] <= 1:
-            raise ValueError(f"{name} {fields[name]!r} is not between 0 and 1")
+    golden = {f"golden photo {at}": photo["probability"] for at, photo in enumerate(fields["golden"])}
+    for name, value in ({name: fields[name] for name in ("threshold", "refer_low", "refer_high")} | golden).items():
+        if isinstance(value, bool) or not 0 <= value <= 1:
+            raise ValueError(f"{name} {value!r} is not between 0 and 1")
     for precision, most in fields["tolerance"].items():
         if not 0 < most <= LARGEST_TOLERANCE:
             raise ValueError(f"tolerance {precision} {most!r} is not between 0 and {LARGEST_TOLERANCE}")

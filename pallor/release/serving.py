@@ -13,10 +13,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pallor.errors import Unavailable
 from pallor.ids import new_id
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _WIDTH = 64
+
+
+class NotesNotKept(Unavailable):
+    """Nothing can be written beside the shelf, so that a crash would not be seen."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,15 @@ class Note:
 
 
 def begin_note(root: Path, release_id: str) -> Note:
-    """Begin a worker's note on a release."""
+    """Begin a worker's note on a release; raises ``NotesNotKept``."""
     folder = root / "serving" / release_id
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / new_id(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return Note(descriptor)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / new_id(), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return Note(descriptor)
+    except OSError as error:
+        raise NotesNotKept(f"{folder}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Release:
             path = folder / "manifest.json"
             digest = sha256_of_file(path)
             data = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ReleaseChanged(f"no readable manifest in {folder.name}: {error}") from error
         if trusted_digest is not None and digest != trusted_digest:
             raise ReleaseUnknown(f"{folder.name}: manifest is {digest}, trusted is {trusted_digest}")
@@ -145,8 +145,11 @@ class Shelf:
         return self.open(self.current_id())
 
     def open(self, release_id: str) -> Release:
-        """A release that lies here, every file checked; raises ``Untrusted``."""
-        return Release.open(self.folder_of(release_id))
+        """A release that lies here, every file checked; raises ``Untrusted``, also when it calls itself otherwise."""
+        release = Release.open(self.folder_of(release_id))
+        if release.release_id != release_id:
+            raise ReleaseChanged(f"what lies here as {release_id} calls itself {release.release_id}")
+        return release
 
     def folder_of(self, release_id: str) -> Path:
         """Where a release lies, if it is here."""

@@ -1,6 +1,6 @@
 """Answers are recorded as many at once as came together; none is acknowledged before it is on record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,15 @@ def test_while_the_database_is_away_answers_wait_unacknowledged(api, consumer):
     assert _state(api, *photo) == "scored"
 
 
+def test_a_challenger_that_cannot_be_asked_costs_no_answer_its_acknowledgement(api, consumer):
+    photo = _waiting(api)
+    consumer.serves(api.clock, "who-2024", ask=_away)
+    message = consumer.gets(_answer(photo[1]))
+    consumer.time_passes()
+    assert message.acknowledged
+    assert _state(api, *photo) == "scored"
+
+
 def test_what_came_over_a_connection_that_broke_is_left_to_come_again(api, consumer):
     photo = _waiting(api)
     message = consumer.gets(_answer(photo[1]))
@@ -85,6 +94,10 @@ def _waiting(api, seed=0):
 
 def _state(api, case_id, photo_id):
     return api.get(f"/cases/{case_id}/photos/{photo_id}")["state"]
+
+
+def _away(_):
+    raise DatabaseUnavailable("away")
 
 
 def _answer(photo_id):
@@ -133,8 +146,8 @@ class Consumer:
         self.timer = self
         self._app = Celery("test", set_as_current=False)
 
-    def serves(self, clock: Any, table: str) -> None:
-        register(self._app, self.database, clock, table, self.asked.extend)
+    def serves(self, clock: Any, table: str, ask: Callable[[Sequence[str]], object] | None = None) -> None:
+        register(self._app, self.database, clock, table, ask or self.asked.extend)
         self.connects()
 
     def connects(self) -> None:

@@ -38,6 +38,13 @@ def test_the_heat_map_lies_over_the_photo_at_its_own_size_and_leaves_the_backgro
     assert lightness(right) > lightness(left) + 30
 
 
+def test_over_a_photo_that_was_changed_in_the_store_nothing_is_drawn(api, scored):
+    case_id, photo_id, stored = scored
+    api.parts.store.put(image_key(stored), a_good_png(seed=7))
+    response = api.call("GET", f"/cases/{case_id}/photos/{photo_id}/heat-map", "admin")
+    assert (response.status_code, response.json["code"]) == (502, "stored-photo-changed")
+
+
 def test_beside_it_stand_the_release_its_answer_and_a_legend(api, scored):
     case_id, photo_id, _ = scored
     told = api.get(f"/cases/{case_id}/photos/{photo_id}/explanation")

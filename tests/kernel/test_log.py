@@ -1,5 +1,6 @@
 """Logs are JSON lines that carry the listed fields and no secret."""
 
+import ast
 import io
 import json
 import logging
@@ -7,11 +8,13 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pallor.log import configure, redacted
+import pallor
+from pallor.log import FIELDS, configure, redacted
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -36,6 +39,25 @@ def test_fields_that_are_not_on_the_list_do_not_leave_the_process(lines: Lines) 
     (line,) = lines()
     assert line["case_id"] == "c1"
     assert not {"t-secret", "ada-1990"} & set(json.dumps(line).split('"'))
+
+
+def test_what_our_own_lines_attach_is_on_the_list() -> None:
+    """A field that is not would be dropped in silence."""
+    root = Path(pallor.__file__).parent.parent
+    attached = {
+        (path.name, key.value)
+        for package in ("pallor", "backend", "worker", "sync")
+        for path in (root / package).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "log"
+        for extra in (word.value for word in call.keywords if word.arg == "extra")
+        for part in ast.walk(extra)
+        if isinstance(part, ast.Dict)
+        for key in part.keys
+        if isinstance(key, ast.Constant)
+    }
+    assert len(attached) > 20
+    assert not {(file, name) for file, name in attached if name not in FIELDS}
 
 
 def test_an_error_brings_its_trace_on_the_same_line_without_its_secrets(lines: Lines) -> None:

@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-from pallor.release.serving import Served, begin_note, forget, noted, served
+import pytest
+
+from pallor.release.serving import NotesNotKept, Served, begin_note, forget, noted, served
 
 
 def test_cases_are_counted_over_all_processes_of_a_release(tmp_path):
@@ -35,6 +37,12 @@ def test_a_power_cut_is_no_crash_of_the_release(tmp_path, monkeypatch):
     assert served(tmp_path, "eye-1").crashed == 1
     monkeypatch.setattr("pallor.release.serving.boot_id", lambda: "another boot")
     assert served(tmp_path, "eye-1").crashed == 0
+
+
+def test_where_nothing_can_be_noted_that_is_said(tmp_path):
+    (tmp_path / "serving").write_text("")
+    with pytest.raises(NotesNotKept, match="serving/eye-1: Not a directory"):
+        begin_note(tmp_path, "eye-1")
 
 
 def test_a_note_ends_with_its_block_and_what_cannot_be_read_says_nothing(tmp_path):

@@ -15,6 +15,7 @@ from pallor.settings import (
     number,
     one_of,
     path,
+    queue_url,
     setting,
     text,
     url,
@@ -47,6 +48,21 @@ def test_what_is_set_is_read_and_what_is_not_has_its_default() -> None:
         site="k1",
         loud=True,
     )
+
+
+@pytest.mark.parametrize(
+    "raw", ["redis://h:6379/0", "rediss://u:p%2F%23@h/3", "redis+socket:///run/v.sock", "redis://[::1]:1"]
+)
+def test_the_address_of_a_queue_is_taken_as_it_is(raw: str) -> None:
+    assert queue_url(raw) == raw
+
+
+@pytest.mark.parametrize(
+    "raw", ["redis://h:port/0", "redis://:p#w@h:6379/0", "redis://:p/w@h/0", "redis://h/zero", "amqp://h"]
+)
+def test_an_address_of_a_queue_that_would_be_read_otherwise_is_refused(raw: str) -> None:
+    with pytest.raises(ValueError, match="an address"):
+        queue_url(raw)
 
 
 def test_every_fault_is_named_at_once_with_its_value_and_its_remedy() -> None:

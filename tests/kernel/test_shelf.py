@@ -91,6 +91,13 @@ def test_a_model_for_another_kind_of_machine_may_be_missing_but_not_all_of_them(
         Release.open(tmp_path / "made")
 
 
+def test_a_release_that_lies_under_anothers_name_is_not_opened(tmp_path: Path, shelf: Shelf) -> None:
+    shelf.put(a_release(tmp_path / "one", "tiny-1").folder)
+    shelf.folder_of("tiny-1").rename(shelf.folder_of("tiny-2"))
+    with pytest.raises(ReleaseChanged, match="what lies here as tiny-2 calls itself tiny-1"):
+        shelf.open("tiny-2")
+
+
 def test_a_slot_names_one_release_or_none(tmp_path: Path, shelf: Shelf) -> None:
     shelf.put(a_release(tmp_path / "made").folder)
     assert shelf.named(PREVIOUS) is None
@@ -103,7 +110,7 @@ def test_a_slot_names_one_release_or_none(tmp_path: Path, shelf: Shelf) -> None:
         shelf.let(PREVIOUS, "nowhere")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 1}', '{"format": 99}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "[" * 100_000, '{"format": 1}', '{"format": 99}', "\x00"])
 def test_a_manifest_that_cannot_be_read_is_untrusted(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(Untrusted) as caught:

@@ -15,7 +15,7 @@ from pallor.release.manifest import ManifestUnreadable
 from pallor.release.shelf import Release, Shelf
 from tests.support.releases import a_graph, a_release
 from tests.trainer.labelled import drawn
-from trainer.__main__ import main
+from trainer.__main__ import _listed, main
 from trainer.export import ask, ask_torch, compare, fold_batch_norms, serve
 from trainer.model import Release as Network
 from trainer.model import Screen, random_base
@@ -76,6 +76,18 @@ def test_what_cannot_be_is_refused_with_a_remedy_and_nothing_is_written(source, 
     assert run(source, tmp_path / "out", *options) == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path, capsys):
+    source = a_release(tmp_path / "source", for_gpus=a_graph(size=56)).folder
+    assert run(source, tmp_path / "out", "--families", "sm86") == 2
+    assert "plan-not-built" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_kind_that_is_named_twice_is_named_once():
+    """Two builds of one plan may differ, and then the release would not be whole."""
+    assert _listed("sm86, sm89,sm86") == ("sm86", "sm89")
 
 
 def test_what_is_there_already_is_not_written_over(source, tmp_path, capsys):

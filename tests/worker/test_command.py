@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,37 @@ def test_a_file_that_is_refused_gets_a_row_and_does_not_stop_the_rest(
         assert 0 < float(rows[name]["probability"]) < 1
         assert (rows[name]["release"], rows[name]["refusal"]) == ("tiny-1", "")
         assert float(rows[name]["seconds"]) > 0
+
+
+def test_of_a_file_that_is_no_photo_by_its_size_no_more_is_read_than_tells_so(tmp_path: Path, release: str) -> None:
+    endless, out = tmp_path / "endless.png", tmp_path / "scores.csv"
+    with endless.open("wb") as file:
+        file.truncate(1 << 40)
+    assert main(["score", str(endless), "--csv", str(out), "--release", release]) == 1
+    assert "photo-too-large" in out.read_text()
+
+
+def test_a_files_name_that_is_no_text_costs_no_row(folder: Path, tmp_path: Path, release: str) -> None:
+    odd, out = os.fsencode(folder) + b"/\xff.png", tmp_path / "scores.csv"
+    os.rename(folder / "one.png", odd)
+    assert main(["score", str(folder), "--csv", str(out), "--release", release]) == 0
+    assert odd in out.read_bytes()
+
+
+def test_whoever_has_read_enough_of_the_scores_sees_no_error(folder: Path, release: str) -> None:
+    command = [sys.executable, "-m", "worker", "score", str(folder), "--csv", "-", "--release", release]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "257", "x"])
+def test_threads_that_cannot_be_are_refused(threads: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["describe", "--threads", threads])
+    assert "argument --threads: not a whole number from 1 to 256" in capsys.readouterr().err
 
 
 def test_a_poor_photo_is_scored_and_its_row_says_what_is_wrong(
@@ -121,6 +155,31 @@ def test_describe_tells_the_same_where_nothing_may_serve(capsys: pytest.CaptureF
     assert "cpu" in said["needs_met"]
     assert main(["describe", "--release", release]) == 2
     assert "nothing serves" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("runtime", "reason"),
+    [
+        ("raise RuntimeError('no libcudart.so.13')", "no-cuda-python: cuda-python does not load: no libcudart.so.13"),
+        ("import nothing_like_it", "no-cuda-python: cuda-python is not installed"),
+        ("def cudaDriverGetVersion(): raise RuntimeError('no libcuda')", "cuda-failed: RuntimeError: no libcuda"),
+    ],
+)
+def test_a_cuda_that_is_half_installed_is_told_and_the_cpu_serves(
+    tmp_path: Path, release: str, runtime: str, reason: str
+) -> None:
+    (tmp_path / "cuda" / "bindings").mkdir(parents=True)
+    (tmp_path / "tensorrt_rtx").mkdir()
+    for place, text in {
+        "cuda/__init__.py": "", "cuda/bindings/__init__.py": "", "cuda/bindings/runtime.py": runtime,
+        "tensorrt_rtx/__init__.py": "print('a library greets'); __version__ = '1.7'",
+    }.items():  # fmt: skip
+        (tmp_path / place).write_text(text)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "worker", "describe", "--json", "--release", release]
+    said = json.loads(subprocess.run(command, env=environ, capture_output=True, check=True).stdout)
+    assert said["machine"]["no_gpu"] == reason
+    assert said["engine"]["fallback"].startswith(reason)
 
 
 def test_serve_names_every_setting_that_is_missing(

@@ -126,6 +126,15 @@ def test_a_killed_build_lets_the_next_one_go_on(folder):
     assert is_built(PlanCache(folder))
 
 
+def test_what_a_process_leaves_that_is_killed_while_it_writes_goes_with_the_next_build(folder):
+    process = multiprocessing.get_context("spawn").Process(target=die_writing, args=(folder,))
+    process.start()
+    process.join(60)
+    assert len(list(folder.iterdir())) == 2
+    PlanCache(folder).plan(KEY, lambda: PLAN)
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", KEY.name()]
+
+
 def test_the_folder_is_ours_alone(tmp_path):
     PlanCache(tmp_path / "a" / "plans")
     assert (tmp_path / "a" / "plans").stat().st_mode & 0o777 == 0o700
@@ -182,6 +191,11 @@ def build_slowly(folder, note, start) -> None:
 
 def die_building(folder) -> None:
     PlanCache(folder).plan(KEY, lambda: os._exit(9))
+
+
+def die_writing(folder) -> None:
+    os.fsync = lambda _: os._exit(9)
+    PlanCache(folder).plan(KEY, lambda: PLAN)
 
 
 @pytest.fixture

@@ -99,6 +99,25 @@ def test_onnx_runtime_without_its_kernels_for_cuda_does_not_pass_for_a_gpu(tmp_p
         load_engine(release, machine=machine)
 
 
+def test_what_a_library_raises_that_is_no_error_of_ours_is_a_gpu_that_failed_too(release, tmp_path, monkeypatch):
+    """TensorRT raises a TypeError where CUDA does not start, ONNX Runtime one of its own where the GPU is full."""
+
+    def full(*_):
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(TensorRt, "build", full)
+    with pytest.raises(GpuEngineFailed, match=r"^TypeError: pybind11"):
+        load_engine(release, machine=MACHINE)
+
+
+def test_it_is_told_before_the_gpu_is_used_and_where_none_is_nothing_is_told(release):
+    told = []
+    with pytest.raises(GpuEngineFailed):
+        load_engine(release, machine=MACHINE, on_gpu=lambda: told.append(1))
+    load_engine(release, machine=replace(MACHINE, libraries={}), on_gpu=lambda: told.append(2))
+    assert told == [1]
+
+
 def test_a_plan_that_came_with_the_release_and_fits_is_not_built_again(release, tmp_path):
     shipped = with_plan(release, a_key(release))
     with pytest.raises(GpuEngineFailed, match="plan-refused"):

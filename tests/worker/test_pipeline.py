@@ -26,7 +26,7 @@ from tests.support.releases import SPEC, a_release, plain_photo
 from worker.engines.plan import load_engine
 from worker.engines.port import Answers, Engine
 from worker.pipeline import Batch, Done, Pipeline, Waiting
-from worker.selftest import EngineDisagrees
+from worker.selftest import EngineDisagrees, EngineFails
 from worker.send import BrokerAway
 from worker.serving import admit
 
@@ -152,10 +152,18 @@ def test_an_engine_that_forgets_the_golden_photos_answers_nobody(bench: "Bench")
         bench.pipeline.check()
 
 
+def test_an_engine_that_computes_nothing_any_more_gives_its_photos_back(bench: "Bench") -> None:
+    """As when the GPU's driver has gone: each call raises an error of the library's own."""
+    bench.engine.failures = 1000
+    done = bench.ask(bench.stored(encode(plain_photo(90))))
+    assert (done.said, done.back) == (None, True)
+    assert [type(error) for error in bench.forgotten] == [EngineFails]
+
+
 def test_only_what_is_decoded_and_inferred_may_be_a_photos_fault(bench: "Bench") -> None:
     missing, good = bench.message(b"never stored"), bench.stored(encode(plain_photo(90)))
     bench.all_of([bench.put(missing), bench.put(good)])
-    assert bench.began == [good.photo_id]
+    assert bench.began == [good]
     assert {done.waiting.message.photo_id for batch in bench.left for done in batch.done} == {
         missing.photo_id,
         good.photo_id,
@@ -226,7 +234,7 @@ class Bench:
         self.real = load_engine(self.serving.release)
         self.engine.sizes.clear()
         self.forgotten: list[PallorError] = []
-        self.began: list[str] = []
+        self.began: list[PredictCase] = []
         self.left: list[Batch] = []
         self.refusals_of_the_broker = 0
         self.pipeline = Pipeline(

@@ -1,6 +1,7 @@
 """A real worker process on a real Valkey server: what is sent is answered, whoever dies in between."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import encode
 from pallor.messages import PredictCase
+from pallor.release.serving import served
 from pallor.release.shelf import CURRENT
 from tests.support.clinic import A_WHILE, VISIBILITY_SECONDS, Clinic
 from tests.support.releases import plain_photo
@@ -116,6 +118,16 @@ def test_a_release_that_is_not_admitted_leaves_the_old_one_serving_and_is_told_o
     assert clinic.report().fault is None
 
 
+def test_why_a_process_cannot_begin_is_told_by_its_own_reason(clinic: Clinic) -> None:
+    clinic.kill()
+    shutil.rmtree(clinic.shelf.root / "serving", ignore_errors=True)
+    (clinic.shelf.root / "serving").write_text("")
+    clinic.start_worker()
+    report = clinic.report("none", fault=True)
+    assert report.fault is not None
+    assert report.fault.startswith("notes-not-kept: ")
+
+
 def test_a_challenger_answers_from_a_queue_of_its_own_and_says_that_it_is_one(clinic: Clinic) -> None:
     clinic.challenge("tiny-2", bias=1.0)
     report = clinic.report("tiny-2")
@@ -134,10 +146,14 @@ def test_a_photo_that_processes_die_of_is_refused_and_costs_no_other(clinic: Cli
     """The engine never comes back from it: two processes are killed, the second with no other photo in hand."""
     clinic.activate("tiny-2", trap=77)
     clinic.restart(photo_seconds=5)
-    sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62, 77, 63, 64)]
+    trap = clinic.stored(77)
+    sent = [clinic.send(clinic.stored(green)) for green in (60, 61, 62)]
+    sent += [clinic.send(trap), *(clinic.send(clinic.stored(green)) for green in (63, 64))]
     answers = clinic.answers(sent, seconds=3 * A_WHILE)
     assert [answers[photo_id].refusal for photo_id in sent] == [None, None, None, "photo-stops-worker", None, None]
     assert clinic.log.read_text().count("sat over a photo for too long") == 2
+    died = [line for line in clinic.log.read_text().splitlines() if "died with this photo" in line]
+    assert sum(trap.photo_id in line and trap.case_id in line for line in died) == 2
     good = clinic.send(clinic.stored(99))
     assert clinic.answers([good])[good].prediction is not None
 
@@ -161,6 +177,17 @@ def test_a_worker_told_to_end_ends_at_once_and_cleanly(clinic: Clinic) -> None:
     clinic.report()
     clinic.worker.send_signal(signal.SIGTERM)
     assert clinic.worker.wait(timeout=A_WHILE) == 0
+
+
+def test_a_worker_told_to_end_while_the_broker_is_away_does_not_look_as_if_its_release_had_crashed(
+    clinic: Clinic,
+) -> None:
+    clinic.report()
+    clinic.valkey.stop()
+    clinic.worker.send_signal(signal.SIGTERM)
+    assert clinic.worker.wait(timeout=A_WHILE) == 0
+    found = served(clinic.shelf.root, "tiny-1")
+    assert (found.alive, found.crashed) == (0, 0)
 
 
 def test_a_worker_told_to_end_answers_the_photo_in_hand_first(clinic: Clinic) -> None:

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _FORMAT = 1
 _LONGEST_HEAD = 4096
 _KEPT = 12  # current, previous and challenger release in two precisions, and as many from before an update
-_SUFFIX = ".plan"
+_SUFFIX, _STAGED = ".plan", ".staged-"
 
 
 class PlansNotPrivate(Untrusted):
@@ -87,9 +87,11 @@ class PlanCache:
             return found
 
     def _build(self, path: Path, key: PlanKey, build: Callable[[], bytes]) -> bytes:
+        for left in self._folder.glob(f"{_STAGED}*"):  # by a process that was killed while it wrote: we are alone
+            left.unlink()
         plan = build()
         head = {"format": _FORMAT, "key": asdict(key), "digest": sha256_of(plan), "bytes": len(plan)}
-        staged = path.with_name(f".{new_id()}")
+        staged = path.with_name(f"{_STAGED}{new_id()}")
         try:
             with staged.open("xb") as out:
                 out.write(canonical_json(head) + b"\n" + plan)

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from pallor.errors import Unavailable
 
+_missing = ""
 try:
     from cuda.bindings import runtime as cudart
-except ImportError:  # a machine without a GPU needs none of it
-    cudart = None
+except ModuleNotFoundError:  # a machine without a GPU needs none of it
+    cudart, _missing = None, "cuda-python is not installed"
+except Exception as error:  # what it needs in turn is missing, or of another version
+    cudart, _missing = None, f"cuda-python does not load: {error}"
 
 
 class NoCudaPython(Unavailable):
@@ -60,7 +63,7 @@ def find_gpu() -> Gpu:
         NoCudaPython, NoDriver, DriverTooOld, NoGpu, CudaFailed: there is none that could be used.
     """
     if cudart is None:
-        raise NoCudaPython("cuda-python is not installed")
+        raise NoCudaPython(_missing)
     (driver,), (built_for,) = _call(cudart.cudaDriverGetVersion()), _call(cudart.cudaRuntimeGetVersion())
     if not driver:
         raise NoDriver("no NVIDIA driver is installed")

@@ -1,5 +1,6 @@
 """Which engine serves a release on this machine."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def load_engine(
     engine: str = "auto",
     progress: Progress | None = None,
     machine: Machine | None = None,
+    on_gpu: Callable[[], None] = lambda: None,
 ) -> Engine:
     """Load the release's model that fits this machine best.
 
@@ -52,6 +54,7 @@ def load_engine(
         engine: ``auto``, ``cpu``, or one of ``worker.engines.machine.GPU_FLAVOURS``.
         progress: told how far building a plan has come.
         machine: instead of looking at this one.
+        on_gpu: called before the GPU is used; the libraries for it may take the process with them.
 
     Returns:
         An engine on the GPU, or one on the CPU whose ``describe().fallback`` says why it is not on the GPU.
@@ -70,6 +73,7 @@ def load_engine(
     except Unavailable as reason:
         return on_cpu(release, threads=threads, fallback=told(reason))
     try:
+        on_gpu()
         if flavour == ONNXRUNTIME_CUDA:
             return _open_onnx(release, model, threads=threads, flavour=flavour)
         key = PlanKey(
@@ -85,6 +89,8 @@ def load_engine(
         return _open_plan(release, model, key, plans, progress)
     except PallorError as error:
         raise GpuEngineFailed(told(error)) from error
+    except Exception as error:  # TensorRT and ONNX Runtime raise what they like: a TypeError for a GPU that is full
+        raise GpuEngineFailed(f"{type(error).__name__}: {error}") from error
 
 
 def on_cpu(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pallor.errors import Unavailable
 from worker.engines import onnx
-from worker.engines.cuda import Gpu, find_gpu
+from worker.engines.cuda import CudaFailed, Gpu, find_gpu
 from worker.engines.machine import ONNXRUNTIME_CUDA, Library, Machine
 from worker.engines.tensorrt import MODULES, TensorRt
 
@@ -33,6 +33,8 @@ def _gpu() -> Gpu | Unavailable:
         return find_gpu()
     except Unavailable as error:
         return error
+    except Exception as error:  # cuda-python has words of its own for a library that it does not find
+        return CudaFailed(f"{type(error).__name__}: {error}")
 
 
 def _library(flavour: str) -> Library | Unavailable:
