@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pallor.errors import PallorError
+from pallor.prediction import Engine
 from pallor.release.shelf import CURRENT, ShelfCleared
 from worker import roster
 from worker.line import Admitted, Word
@@ -62,9 +63,10 @@ class Slot:
                 self.processes[process.seat.key] = process
                 log.info("a process is started", extra=process.told())
             elif isinstance(step, roster.Serve):
-                self.processes[step.key].serve(suspects)
+                process = self.processes[step.key]
+                process.serve(suspects)
                 self._barred, self._deaths = None, 0
-                log.info("a process serves", extra=self.processes[step.key].told())
+                log.info("a process serves", extra=process.told() | _told(process.engine))
             else:
                 self.processes[step.key].retire()
 
@@ -125,3 +127,9 @@ class Slot:
     def _bar(self, release_id: str, seconds: float, fault: str) -> None:
         self._barred = release_id, time.monotonic() + seconds
         self._fault = fault
+
+
+def _told(engine: Engine | None) -> dict[str, object]:
+    if engine is None:
+        return {}
+    return {"engine": f"{engine.flavour} {engine.version}, {engine.precision}", "fallback": engine.fallback}
