@@ -1,6 +1,6 @@
 """What do plans for GPUs cost, and is a wrong one ever opened? No GPU is needed.
 
-    python -m benchmarks.engines --run DIR [--init FILE] [--out FILE] [--miniature]
+    python -m benchmarks.engines [--run DIR] [--init FILE] [--out FILE] [--miniature]
 
 A release is made of drawn photos, from the base weights of ``--init`` or from none, its head fitted and its integers
 tuned. Of each of its graphs for GPUs TensorRT-RTX builds a plan for each kind of GPU, twice: bytes, seconds, and where
@@ -69,23 +69,30 @@ MINIATURE = Plan(12, 2, 1, ("sm86",), (), 5)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="folder for what is kept while it works, and after")
+    parser.add_argument(
+        "--run", type=Path, help="folder for what is kept, to go on with (default: one that is removed)"
+    )
     parser.add_argument("--init", type=Path, help="base weights, .safetensors or .pth (default: untrained ones)")
     parser.add_argument("--miniature", action="store_true", help="to see that everything runs")
     parser.add_argument("--out", type=Path, help="where to keep the figures")
     asked = parser.parse_args(arguments)
+    with TemporaryDirectory() as folder:
+        measure(asked.run or Path(folder), asked.init, MINIATURE if asked.miniature else WHOLE, asked.out)
+
+
+def measure(run: Path, init: Path | None, plan: Plan, out: Path | None) -> None:
     torch.set_num_threads(1)
     logging.getLogger("worker.engines").setLevel(logging.ERROR)  # hundreds of spoiled plans are told one by one
-    plan, bars = MINIATURE if asked.miniature else WHOLE, bars_on(Console(stderr=True))
-    base = base_from_file(asked.init) if asked.init else random_base(0)
+    bars = bars_on(Console(stderr=True))
+    base = base_from_file(init) if init else random_base(0)
     recipe = recipe_of("standard", small=True)
     recipe = replace(recipe, quantization=replace(recipe.quantization, photos=32, aware_steps=plan.aware_steps))
-    asked.run.mkdir(parents=True, exist_ok=True)
+    run.mkdir(parents=True, exist_ok=True)
     with bars("drawing children", plan.learners + plan.judges) as seen:
         drawn = draw_photos(
             plan.learners + plan.judges, seed=SEED, best_auroc=BEST_AUROC, spec=recipe.preprocess, seen=lambda: seen(1)
         )
-    steps = Steps(asked.run, SystemClock())
+    steps = Steps(run, SystemClock())
     files = steps.step("files", lambda at: write_files(drawn.take(np.arange(plan.learners)), base, recipe, bars, at))
     graphs = {precision: (files / f"{name}.onnx").read_bytes() for precision, name in GRAPHS.items()}
     judges = drawn.inputs[plan.learners :]
@@ -101,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures |= spoiled(library, graphs["fp16"], size, plan)
     for line in table(figures, plan):
         print(line)
-    finish("engines", figures, asked.out)
+    finish("engines", figures, out)
 
 
 def write_files(learners: Photos, base: Base, recipe: Recipe, bars: Bars, at: Path) -> None:

@@ -1,5 +1,5 @@
-"""``make extras``: install each component from the wheel with its own extra alone; it must start, and lack the others'
-libraries.
+"""``make extras``: install each component from the wheel with its own extra alone; it must start, load every module of
+its own, those that are loaded late among them, and lack the others' libraries.
 
 What was proved is written to ``lock/proved.json`` by the digest of its lock file; a test fails when a lock has changed
 since.
@@ -24,6 +24,15 @@ COMPONENTS = {
     "onebox": ("pallor.__main__", ("torch",)),
     "trainer": ("trainer.commands", ("flask", "sqlalchemy", "celery")),
 }
+# extra -> folders of which every module must load; the trainer's ask for what only some of its commands need
+WHOLE = {"sync": ("sync",), "worker": ("worker",), "backend": ("backend",), "onebox": ("backend", "worker")}
+_LOAD = """
+import importlib, pkgutil
+for root in {roots!r}:
+    for module in pkgutil.walk_packages(importlib.import_module(root).__path__, root + "."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+"""
 
 
 def main(names: list[str]) -> int:
@@ -51,6 +60,7 @@ def prove(name: str, wheel: Path, folder: Path) -> None:
     _run(python, "-m", "pip", "install", "-q", "--require-hashes", "-r", ROOT / "lock" / f"{name}.txt")
     _run(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
     _run(python, "-m", module, "--help")
+    _run(python, "-c", _LOAD.format(roots=WHOLE.get(name, ())))
     check = f"import importlib.util as u; there = [m for m in {foreign!r} if u.find_spec(m)]; assert not there, there"
     _run(python, "-c", check)
 

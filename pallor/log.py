@@ -24,6 +24,12 @@ FIELDS = (
     "worker",
     "slot",
     "pid",
+    "engine",
+    "fallback",
+    "plan",
+    "phase",
+    "done",
+    "total",
     "node",
     "site_id",
     "role",
@@ -38,10 +44,6 @@ FIELDS = (
     "attempt",
     "seconds",
     "max_difference",
-    "plan",
-    "phase",
-    "done",
-    "total",
     "fault",
 )
 

@@ -14,7 +14,7 @@ from pallor.enrolment import shown_fingerprint
 from pallor.errors import PallorError, Refused
 from pallor.log import configure
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
-from pallor.release.shelf import Shelf, ShelfEmpty
+from pallor.release.shelf import CHALLENGER, Shelf, ShelfEmpty
 from pallor.settings import explain, load, path, setting
 from sync.alone import alone
 from sync.enrol import enrol, standing
@@ -132,13 +132,28 @@ def _put(options: argparse.Namespace) -> None:
         print(f"{release.release_id} is on the shelf")
         if options.activate:
             shelf.activate(release.release_id)
-    if not options.activate:
-        print("It does not answer. An agent (pallor-sync watch) frees what no slot names: --activate lets it answer.")
+            if shelf.named(CHALLENGER) == release.release_id:
+                shelf.let(CHALLENGER, None)
+        elif options.challenge:
+            shelf.let(CHALLENGER, release.release_id)
+    until = "until an agent (pallor-sync watch) follows what is signed for this node"
+    if options.activate:
+        print(f"{release.release_id} is active, {until}")
+    elif options.challenge:
+        print(f"{release.release_id} answers beside what is active, shown to nobody, {until}")
     else:
-        print(
-            f"{release.release_id} is active, until an agent (pallor-sync watch) follows what is signed for this node"
-        )
-        print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
+        print("It does not answer. An agent (pallor-sync watch) frees what no slot names: --activate lets it answer.")
+        return
+    print(f"let the backend know it too: pallor-backend release-add {release.folder} --digest {release.digest}")
+    print("whether a worker took it up: GET /api/v1/health/ready, and the worker's log")
+
+
+def _unchallenge(_options: argparse.Namespace) -> None:
+    shelf = _shelf()
+    with alone(shelf.root):
+        ended = shelf.named(CHALLENGER)
+        shelf.let(CHALLENGER, None)
+    print(f"{ended} no longer answers beside what is active" if ended else "nothing answered beside what is active")
 
 
 def _bootstrap(_options: argparse.Namespace) -> None:
@@ -204,12 +219,18 @@ def _parser() -> argparse.ArgumentParser:
         "put",
         help="copy a release onto the shelf, by hand",
         description="Copy a release onto the shelf, where no agent does it. An agent that works on this shelf follows "
-        "what is signed, takes off what was put there by hand, and frees what is not active.",
+        "what is signed, takes off what was put there by hand, and frees what no slot names.",
     )
     put.add_argument("folder", type=Path, help="the folder that holds manifest.json")
     put.add_argument("--digest", required=True, help="the manifest's digest, from whoever made the release")
-    put.add_argument("--activate", action="store_true", help="let the worker serve it from now on")
+    slot = put.add_mutually_exclusive_group()
+    slot.add_argument("--activate", action="store_true", help="let the worker serve it from now on")
+    slot.add_argument(
+        "--challenge", action="store_true", help="let it answer beside what is active; nobody is shown what it says"
+    )
     put.set_defaults(run=_put)
+    alone_again = "let nothing answer beside what is active"
+    commands.add_parser("unchallenge", help=alone_again, description=alone_again).set_defaults(run=_unchallenge)
     return parser
 
 

@@ -90,7 +90,7 @@ class Slots:
         """
         current, behind = self.current, self.shelf.named(PREVIOUS)
         if current is None or behind is None or behind == current or not self.whole(behind):
-            raise NothingBehind(f"{current} stays, though: {verdict.said}")
+            raise NothingBehind(f"{current} stays: no whole release lies behind it (why it was to go: {verdict.said})")
         self.failed(current, str(verdict.reason), verdict.said, tries=tries)
         self.shelf.let(CURRENT, behind)
         now = self._memory.clock.now()

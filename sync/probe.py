@@ -59,7 +59,7 @@ def by_command(command: Sequence[str], *, patience_seconds: float = _PATIENCE_SE
             return _described(["--release", str(folder)])
         except ProbeFailed as failed:
             try:
-                _described([])
+                _described(["--bundled"])
             except ProbeFailed as error:
                 raise WorkerBroken(f"{command[0]} fails with its own release, too: {error}") from error
             raise failed

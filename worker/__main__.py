@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pallor import log
 from pallor.clock import SystemClock
 from pallor.errors import PallorError
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
-from pallor.release.shelf import CHALLENGER, CURRENT, Release
+from pallor.release.shelf import CHALLENGER, CURRENT, Release, Shelf
 from pallor.settings import explain, load, whole
 from pallor.store import open_store
 from worker.app import create_worker
@@ -31,7 +32,7 @@ from worker.line import ChildLine
 from worker.score import Row, find_photos, opened, score, write_csv
 from worker.selftest import EngineDisagrees, EngineFails
 from worker.serving import Serving, admit
-from worker.settings import Settings, usual_plans
+from worker.settings import EngineSettings, Settings
 
 _ABOUT = """\
 Score photos of the inner lower eyelid for anaemia.
@@ -106,28 +107,23 @@ def _parser() -> argparse.ArgumentParser:
     describing.add_argument("--json", action="store_true", help="one JSON object, always of the same names")
     describing.set_defaults(run=_describe)
     for command in (scoring, describing):
-        command.add_argument(
-            "--release", metavar="DIR", type=Path, help="a release folder; default: the one that comes with Pallor"
+        which = command.add_mutually_exclusive_group()
+        which.add_argument(
+            "--release", metavar="DIR", type=Path, help="a release folder; default: what serves on PALLOR_SHELF, if set"
         )
-        command.add_argument(
-            "--threads", metavar="N", type=_threads, default=1, help="threads that score one photo (1)"
-        )
-        command.add_argument("--engine", choices=ENGINES, default="auto", help="what computes (auto: a GPU, if it can)")
-        command.add_argument(
-            "--plans",
-            metavar="DIR",
-            type=Path,
-            default=usual_plans(),
-            help="where a GPU's plans are kept (%(default)s)",
-        )
+        which.add_argument("--bundled", action="store_true", help="the release that comes with Pallor, whatever serves")
+        command.add_argument("--threads", metavar="N", type=_threads, help="instead of PALLOR_ENGINE_THREADS")
+        command.add_argument("--engine", choices=ENGINES, help="instead of PALLOR_ENGINE")
+        command.add_argument("--plans", metavar="DIR", type=Path, help="instead of PALLOR_PLANS")
+        command.epilog = f"What it reads from the environment, as serve does:\n{explain(EngineSettings)}"
     return parser
 
 
-def _threads(text: str) -> int:
+def _threads(raw: str) -> int:
     try:
-        return whole(1, 256)(text)
+        return whole(1, 256)(raw)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"not {error}") from None
+        raise argparse.ArgumentTypeError(f"not {error} (got {raw})") from error
 
 
 def _serve(_: argparse.Namespace) -> int:
@@ -163,27 +159,35 @@ def _score(arguments: argparse.Namespace) -> int:
 
 def _describe(arguments: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr):  # whatever a library prints, a program reads JSON alone
-        said = describe(probe(), arguments.threads, lambda: _admitted(arguments))
+        said = describe(probe(), _meant(arguments).engine_threads, lambda: _admitted(arguments))
     if arguments.json:
         print(json.dumps(said, sort_keys=True))
     else:
-        table = Table(show_header=False, box=None)
-        table.add_column()
-        table.add_column(overflow="fold")
-        for name, value in in_words(said):
-            table.add_row(name, escape(value))
-        Console().print(table)
+        for name, value in in_words(said):  # a digest is to be copied: no line is broken
+            print(f"{name:<14} {value}")
     return 0 if said["admitted"] else 2
 
 
+def _meant(arguments: argparse.Namespace) -> EngineSettings:
+    """What the environment says, as ``serve`` would read it, unless an option says otherwise."""
+    told = {"engine": arguments.engine, "plans": arguments.plans, "engine_threads": arguments.threads}
+    return replace(load(EngineSettings, os.environ), **{name: one for name, one in told.items() if one is not None})
+
+
+def _release(arguments: argparse.Namespace, shelf: Path | None) -> Release:
+    if arguments.release is not None:
+        return Release.open(arguments.release)
+    if shelf is None or arguments.bundled:
+        return Release.open(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
+    return Shelf(shelf).current()
+
+
 def _admitted(arguments: argparse.Namespace) -> Serving:
-    if arguments.release is None:
-        release = Release.open(bootstrap_folder(), trusted_digest=BOOTSTRAP_DIGEST)
-    else:
-        release = Release.open(arguments.release)
-    load = partial(load_engine, threads=arguments.threads)
+    meant = _meant(arguments)
+    release = _release(arguments, meant.shelf)
+    load = partial(load_engine, threads=meant.engine_threads)
     try:
-        return admit(release, partial(load, engine=arguments.engine, plans=arguments.plans, progress=_building()))
+        return admit(release, partial(load, engine=meant.engine, plans=meant.plans, progress=_building()))
     except (GpuEngineFailed, EngineDisagrees, EngineFails) as error:
         # What the GPU lost by it comes back when this command ends. A CPU that disagrees does so again.
         reason = str(error) if isinstance(error, GpuEngineFailed) else told(error)

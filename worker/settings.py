@@ -7,11 +7,30 @@ from pathlib import Path
 from pallor.settings import host_and_port, number, one_of, path, queue_url, setting, text, url, whole
 from worker.engines.machine import ENGINES
 
+_WHAT_COMPUTES = "What computes; auto: a GPU where one can, else the CPU, with a warning; cpu: the CPU, without one"
+_WHERE_PLANS = "Where plans for this machine's GPU are kept once they are built"
+_ITS_THREADS = "Threads of one process that infer on the CPU"
+
 
 def usual_plans() -> Path:
     """The user's own folder for what can be made again."""
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # unlike Path.home it never raises
     return Path(caches) / "pallor" / "plans"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """What ``describe`` and ``score`` need, read as ``serve`` reads it: what they say holds for what serves."""
+
+    shelf: Path | None = setting(
+        "PALLOR_SHELF",
+        path,
+        "The shelf whose `current` is asked; none: the release that comes with Pallor",
+        default=None,
+    )
+    engine: str = setting("PALLOR_ENGINE", one_of(*ENGINES), _WHAT_COMPUTES, default="auto")
+    plans: Path = setting("PALLOR_PLANS", path, _WHERE_PLANS, default=usual_plans())
+    engine_threads: int = setting("PALLOR_ENGINE_THREADS", whole(1, 256), _ITS_THREADS, default=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +56,9 @@ class Settings:
         "Processes that serve; none: one a core, four at the most, and one where a GPU serves",
         default=None,
     )
-    engine: str = setting(
-        "PALLOR_ENGINE", one_of(*ENGINES), "What computes; auto: a GPU where one can, else the CPU", default="auto"
-    )
-    plans: Path = setting(
-        "PALLOR_PLANS", path, "Where plans for this machine's GPU are kept once they are built", default=usual_plans()
-    )
-    engine_threads: int = setting(
-        "PALLOR_ENGINE_THREADS", whole(1, 256), "Threads of one process that infer on the CPU", default=1
-    )
+    engine: str = setting("PALLOR_ENGINE", one_of(*ENGINES), _WHAT_COMPUTES, default="auto")
+    plans: Path = setting("PALLOR_PLANS", path, _WHERE_PLANS, default=usual_plans())
+    engine_threads: int = setting("PALLOR_ENGINE_THREADS", whole(1, 256), _ITS_THREADS, default=1)
     decoder_threads: int = setting(
         "PALLOR_DECODER_THREADS", whole(1, 64), "Threads of one process that fetch and decode photos", default=2
     )

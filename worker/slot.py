@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from pallor.errors import PallorError
+from pallor.prediction import Engine
 from pallor.release.shelf import CURRENT, ShelfCleared
 from worker import roster
 from worker.line import Admitted, Retire, Word
@@ -65,9 +66,10 @@ class Slot:
             if isinstance(step, roster.Start):
                 self._start(step.release_id)
             elif isinstance(step, roster.Serve):
-                self.processes[step.key].serve(suspects)
+                process = self.processes[step.key]
+                process.serve(suspects)
                 self._barred, self._deaths = None, 0
-                log.info("a process serves", extra=self.processes[step.key].told())
+                log.info("a process serves", extra=process.told() | _told(process.engine))
             else:
                 self.processes[step.key].retire()
 
@@ -143,3 +145,9 @@ class Slot:
     def _bar(self, release_id: str, seconds: float, fault: str) -> None:
         self._barred = release_id, time.monotonic() + seconds
         self._fault = fault
+
+
+def _told(engine: Engine | None) -> dict[str, object]:
+    if engine is None:
+        return {}
+    return {"engine": f"{engine.flavour} {engine.version}, {engine.precision}", "fallback": engine.fallback}

@@ -16,7 +16,8 @@ from pallor.release.shelf import CHALLENGER, CURRENT
 class Readiness:
     """``faults``: why nobody can score now, empty when someone can.
 
-    ``warnings``: what scores, but not on the engine that its machine was meant to run.
+    ``warnings``: what is wrong while someone can: a worker or a challenger that may not serve, and what scores, but not
+    on the engine that its machine was meant to run.
     """
 
     workers: tuple[ReportWorker, ...]
@@ -43,11 +44,14 @@ def readiness(database: Database, clock: Clock, active_release: str | None, fres
     with database.read() as connection:
         reports = tuple(ReportWorker(**row._mapping) for row in connection.execute(fresh))
         known = set(connection.execute(select(releases.c.release_id)).scalars())
-    warnings = tuple(f"{r.worker}: {r.fallback}" for r in reports if r.fallback is not None)
+    warnings = (
+        *(f"{r.worker}: {r.fault}" for r in reports if r.slot == CHALLENGER and r.fault is not None),
+        *(f"{r.worker}: {r.fallback}" for r in reports if r.fallback is not None),
+    )
     faults = {r.worker: _fault(r, active_release, known) for r in reports if r.slot == CURRENT}
-    if any(fault is None for fault in faults.values()):
-        return Readiness(reports, (), warnings)
-    told = tuple(f"{worker}: {fault}" for worker, fault in faults.items())
+    told = tuple(f"{worker}: {fault}" for worker, fault in faults.items() if fault is not None)
+    if len(told) < len(faults):
+        return Readiness(reports, (), (*told, *warnings))
     return Readiness(reports, told or (f"no worker has reported for {fresh_seconds:g} s",), warnings)
 
 

@@ -12,9 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pallor.clock import utc_text
+from pallor.errors import PallorError
 from pallor.onebox.backup import Backup
 from pallor.onebox.box import FIRST_ADMIN, Box
+from pallor.onebox.client import Client
 from pallor.onebox.visits import Visit
+from pallor.release.shelf import CURRENT
 
 _WIDTH_WITHOUT_TERMINAL = 132
 
@@ -41,6 +44,7 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         ("page", f"{box.url}/ (phones), {box.url}/laboratory (technicians)"),
         ("API document", f"{box.url}/api/v1/openapi.json, to try: {box.url}/api/v1/swagger"),
         ("world", f"{box.world}, release {box.shelf.current_id()}"),
+        ("engine", _engine(box)),
         ("data", f"{box.folder.root} (database, photos, labels, releases)"),
         ("logs", f"{box.folder.logs}"),
         *([("keys", _keys(box))] if box.folder.keys.exists() else []),
@@ -51,6 +55,21 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
         *([("administrator", first)] if box.first_password else []),
     ):
         console.print(f"  {name:<14}{where}", soft_wrap=True)
+
+
+def _engine(box: Box) -> str:
+    """What scores here, by its newest report; to start is what counts, so what is not known yet stops nothing."""
+    more = "pallor-worker describe tells more"
+    try:
+        with Client(box.url, box.token) as admin:
+            workers = [one for one in admin.get("/health/ready")["workers"] if one["slot"] == CURRENT]
+    except PallorError:
+        workers = []
+    if not workers:
+        return f"not known yet; {more}"
+    newest = max(workers, key=lambda one: one["reported_at"])
+    why = f"{newest['fallback'].partition(':')[0]}; " if newest["fallback"] else ""
+    return f"{newest['engine_flavour']}, {newest['precision']} ({why}{more})"
 
 
 def _keys(box: Box) -> str:

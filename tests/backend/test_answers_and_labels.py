@@ -244,6 +244,17 @@ def test_a_worker_with_a_fault_or_a_stale_report_does_not_count(api, toy_1):
     assert api.call("GET", "/health/ready", "admin").status_code == 503
 
 
+def test_a_worker_that_may_not_serve_is_told_of_while_another_can(api, toy_1):
+    _report(api)
+    _report(api, worker="w-2", fault="engine-disagrees: far off")
+    _report(api, worker="w-1/challenger", slot="challenger", fault="release-changed: int8.onnx is missing")
+    ready = api.call("GET", "/health/ready", "admin")
+    assert (ready.status_code, ready.json["faults"]) == (200, [])
+    assert ready.json["warnings"] == [
+        "w-2: engine-disagrees: far off", "w-1/challenger: release-changed: int8.onnx is missing",
+    ]  # fmt: skip
+
+
 def test_a_worker_on_another_engine_than_meant_is_ready_and_says_so_loudly(api, toy_1):
     _report(api, fallback="no-driver: cuInit says 100")
     ready = api.call("GET", "/health/ready", "admin")

@@ -12,7 +12,7 @@ from pallor.clock import SystemClock
 from pallor.digest import sha256_of
 from pallor.enrolment import fingerprint_of
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
-from pallor.release.shelf import Shelf
+from pallor.release.shelf import CHALLENGER, CURRENT, Release, Shelf
 from sync.__main__ import main
 from sync.identity import Identity, keep_identity, own_key
 from tests.support.agents import DESCRIBED
@@ -41,6 +41,21 @@ def test_bootstrap_leaves_an_active_release_alone(shelf, capsys):
 def test_a_release_is_put_and_activated(shelf):
     assert main(["put", str(bootstrap_folder()), "--digest", BOOTSTRAP_DIGEST, "--activate"]) == 0
     assert shelf.current().digest == BOOTSTRAP_DIGEST
+
+
+def test_a_release_put_as_challenger_answers_beside_the_active_one_until_it_is_ended_or_activated(shelf, capsys):
+    release_id = Release.open(bootstrap_folder()).release_id
+    put = ["put", str(bootstrap_folder()), "--digest", BOOTSTRAP_DIGEST]
+    assert main([*put, "--challenge"]) == 0
+    assert "shown to nobody" in capsys.readouterr().out
+    assert (shelf.named(CURRENT), shelf.named(CHALLENGER)) == (None, release_id)
+    assert main(["unchallenge"]) == 0
+    assert f"{release_id} no longer answers" in capsys.readouterr().out
+    assert shelf.named(CHALLENGER) is None
+    assert main(["unchallenge"]) == 0
+    assert main([*put, "--challenge"]) == 0
+    assert main([*put, "--activate"]) == 0
+    assert (shelf.named(CURRENT), shelf.named(CHALLENGER)) == (release_id, None)
 
 
 def test_a_release_with_another_digest_is_refused(shelf, capsys):
@@ -87,6 +102,8 @@ def test_an_enrolled_machine_takes_a_release_from_a_stick_tells_and_goes_back(en
     first = shelf.current_id()
     assert main(["import", str(tmp_path / "nowhere")]) == 2
     assert "tuf folder" in capsys.readouterr().err
+    assert main(["rollback"]) == 2
+    assert f"{first} stays: no whole release lies behind it" in capsys.readouterr().err
     assert main(["import", str(signed.folder)]) == 0
     assert "on trial" in capsys.readouterr().out
     assert shelf.current_id() == "eye-1"

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pallor.digest import sha256_of_file
 from pallor.image.decode import encode
+from pallor.release.bootstrap import BOOTSTRAP_DIGEST
+from pallor.release.shelf import Shelf
 from tests.support.photos import a_photo, file_of, tissue
 from tests.support.releases import a_release, plain_photo
 from worker.__main__ import main
@@ -143,6 +146,33 @@ def test_describe_tells_an_agent_what_this_machine_can_run(capsys: pytest.Captur
 def test_describe_on_demand_without_a_gpu_gives_no_reason(capsys: pytest.CaptureFixture[str], release: str) -> None:
     assert main(["describe", "--json", "--engine", "cpu", "--release", release]) == 0
     assert json.loads(capsys.readouterr().out)["engine"]["fallback"] is None
+
+
+def test_describe_tells_of_what_serves_here_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path / "shelf")
+    shelf.activate(shelf.put(Path(release)).release_id)
+    for name, value in (("PALLOR_SHELF", str(shelf.root)), ("PALLOR_ENGINE", "cpu"), ("PALLOR_ENGINE_THREADS", "2")):
+        monkeypatch.setenv(name, value)
+    assert main(["describe", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["release"]["release_id"], said["engine"]["fallback"], said["machine"]["threads"]) == (
+        "tiny-1",
+        None,
+        2,
+    )
+    assert main(["describe", "--json", "--bundled", "--engine", "auto"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["release"]["manifest"] == BOOTSTRAP_DIGEST
+    with pytest.raises(SystemExit):
+        main(["describe", "--threads", "0"])
+    assert "a whole number from 1 to 256 (got 0)" in capsys.readouterr().err
+
+
+def test_describe_breaks_no_digest(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    main(["describe", "--release", release])
+    assert sha256_of_file(Path(release) / "manifest.json") in capsys.readouterr().out
 
 
 def test_describe_tells_the_same_where_nothing_may_serve(capsys: pytest.CaptureFixture[str], release: str) -> None:

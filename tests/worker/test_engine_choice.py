@@ -1,5 +1,6 @@
 """Which engine serves: the GPU's where all fits, else the CPU's, which says why; a plan only where it fits exactly."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from pallor.digest import sha256_of
 from pallor.errors import Unavailable
+from pallor.log import JsonLines
 from pallor.release.manifest import ManifestUnreadable, ReleaseFile
 from pallor.release.shelf import Release
 from tests.support.releases import SIZE, a_graph, a_release
@@ -118,11 +120,15 @@ def test_it_is_told_before_the_gpu_is_used_and_where_none_is_nothing_is_told(rel
     assert told == [1]
 
 
-def test_a_plan_that_came_with_the_release_and_fits_is_not_built_again(release, tmp_path):
+def test_a_plan_that_came_with_the_release_and_fits_is_not_built_again(release, tmp_path, caplog):
+    caplog.set_level("INFO", "worker")
     shipped = with_plan(release, a_key(release))
     with pytest.raises(GpuEngineFailed, match="plan-refused"):
         load_engine(shipped, machine=MACHINE, plans=tmp_path / "plans")
     assert not (tmp_path / "plans").exists()
+    (line,) = [json.loads(JsonLines("worker").format(record)) for record in caplog.records]
+    assert line["message"] == "the release's own plan is loaded"
+    assert CARD.capability in line["plan"]
 
 
 @pytest.mark.parametrize(

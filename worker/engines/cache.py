@@ -84,6 +84,7 @@ class PlanCache:
             if found is None:
                 return self._build(path, key, build)
             os.utime(path)
+            log.info("a plan that was built here before is loaded", extra={"plan": path.name})
             return found
 
     def _build(self, path: Path, key: PlanKey, build: Callable[[], bytes]) -> bytes:

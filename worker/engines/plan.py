@@ -1,5 +1,6 @@
 """Which engine serves a release on this machine."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from worker.engines.onnx import OnnxEngine
 from worker.engines.port import Engine, GraphRefused
 from worker.engines.probe import probe
 from worker.engines.tensorrt import Progress, TensorRt
+
+log = logging.getLogger(__name__)
 
 # Where the plan of a graph of integers computes in floating point all the same (benchmarks/results/engines.json).
 _NO_INTEGERS = {("tensorrt-rtx", "sm75")}
@@ -137,6 +140,8 @@ def _open_plan(
     """The plan that came with the release, if it fits exactly, else the one that was built here, else a new one."""
     library, size = TensorRt(key.flavour), _size(release)
     plan = _shipped(release, key)
+    found = "the release brings no plan that fits exactly" if plan is None else "the release's own plan is loaded"
+    log.info(found, extra={"release_id": release.release_id, "plan": " ".join(key.needs())})
     if plan is None:
         build = partial(_build, library, release, model, key, size, progress)
         plan = PlanCache(plans).plan(key, build) if plans else build()

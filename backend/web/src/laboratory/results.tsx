@@ -1,9 +1,9 @@
 /** What stands of a case: corrected or taken back with a reason; and, only now that a value is in, what the model said. */
-import { useSignal } from "@preact/signals";
 import { Button, Card, Facts } from "../screens/parts";
 import { moment } from "../words/words";
 import { Dismiss } from "./dismiss";
 import { ask } from "./door";
+import { Explained } from "./explained";
 import { useFault } from "./faults";
 import { takeBack } from "./record";
 import type { Specimen, Standing } from "./wire";
@@ -58,24 +58,5 @@ function Result({ result, onCorrect, onTakenBack }: { result: Standing } & Omit<
       <Button label={w("results.undo")} onPress={undo} />
       <Dismiss label={w("results.in-error")} onDismiss={inError} />
     </Card>
-  );
-}
-
-function Explained({ path }: { path: string }) {
-  const found = useSignal<{ probability: number; release_id: string } | null>(null);
-  const { guard, shown } = useFault();
-  const open = () => guard(async () => void (found.value = await ask(`${path}/explanation`)));
-  return (
-    <details onToggle={(event) => event.currentTarget.open && !found.value && void open()}>
-      <summary>{w("explained.title")}</summary>
-      {shown}
-      {found.value && (
-        <>
-          <p>{w("explained.said", { share: Math.round(found.value.probability * 100), release: found.value.release_id })}</p>
-          <img src={`/api/v1${path}/heat-map`} alt={w("explained.map")} class="heat-map" />
-          <p class="hint">{w("explained.hint")}</p>
-        </>
-      )}
-    </details>
   );
 }
