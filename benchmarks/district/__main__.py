@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder.logs.mkdir(parents=True, exist_ok=True)
     with logged_to(folder.logs / "year.log"):
         figures = live(plan, folder, asked.init, 1 if asked.miniature else asked.processes)
+    finish("district", figures, asked.out)  # first: a plot that is new makes the commit one that was changed
     if asked.plot:
         asked.plot.write_text(drawn(figures), encoding="utf-8")
-    finish("district", figures, asked.out)
 
 
 @contextmanager
