@@ -1,6 +1,6 @@
 """The process that takes the workers' messages: each is read back by the kernel and handed to a verb.
 
-Answers that come within some milliseconds are recorded in one transaction and acknowledged at once: under load a
+Answers that come within a twentieth of a second are recorded in one transaction and acknowledged at once: under load a
 transaction, a Celery task and an acknowledgement for each cost more than what they record.
 """
 

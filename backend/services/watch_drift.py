@@ -72,7 +72,7 @@ def _watch(database: Database, clock: Clock, release_id: str) -> int:
         alarms = connection.execute(select(drift_alarms).where(drift_alarms.c.release_id == release_id)).all()
     if len(watched) < _FEWEST:
         return 0
-    from backend.record.drift.watch import moves_in  # SciPy comes with it
+    from backend.record.drift.watch import moves_in  # pandas, scikit-learn and SciPy come with it
 
     alarming = {_line(row) for row in alarms if is_open(row)}
     settled: dict[Line, datetime] = {}

@@ -22,7 +22,7 @@ WITHOUT = {
     "sync.__main__": ("numpy", "PIL", "boto3", "flask", "sqlalchemy", "celery", "torch", "onnxruntime"),
     "worker.__main__": ("flask", "sqlalchemy", "torch", "tuf", "boto3", "tensorrt", "tensorrt_rtx", "cuda"),
     "backend.__main__": ("torch", "onnxruntime", "tensorrt", "boto3"),
-    "backend.record.drift.watch": ("torch", "onnxruntime", "sklearn", "pandas", "crepes"),
+    "backend.record.drift.watch": ("torch", "onnxruntime"),
     "trainer.__main__": ("flask", "sqlalchemy", "celery", "torch", "numpy", "PIL", "tensorrt_rtx"),
     "trainer.commands": ("flask", "sqlalchemy", "celery", "tensorrt_rtx"),
     "pallor.__main__": ("torch", "flask", "sqlalchemy", "celery", "onnxruntime"),
