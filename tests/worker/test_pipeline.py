@@ -23,6 +23,7 @@ from pallor.store.folder import FolderStore
 from pallor.store.port import ObjectMissing, StoreUnavailable
 from tests.support.photos import a_photo, file_of
 from tests.support.releases import SPEC, a_release, plain_photo
+from tests.support.stack import wait_until
 from worker.engines.plan import load_engine
 from worker.engines.port import Answers, Engine
 from worker.pipeline import Batch, Done, Pipeline, Waiting
@@ -197,6 +198,7 @@ class Tricky:
         self.forgetful = False
 
     def hold(self) -> None:
+        self._asked.clear()
         self._free.clear()
 
     def wait_until_asked(self) -> None:
@@ -207,7 +209,7 @@ class Tricky:
 
     def infer(self, batch: NDArray[np.uint8]) -> Answers:
         self._asked.set()
-        assert self._free.wait(10)
+        assert self._free.wait(30)
         self.sizes.append(len(batch))
         answers = self._engine.infer(batch)
         if self.failures:
@@ -275,9 +277,7 @@ class Bench:
 
     def laid_out(self, count: int) -> None:
         """Wait until so many photos are ready for the engine."""
-        pause = threading.Event()
-        while self.pipeline.ready < count:
-            pause.wait(0.01)
+        wait_until(lambda: self.pipeline.ready >= count, f"{count} photos are laid out", seconds=20)
 
     def _send(self, *_: RecordPrediction) -> None:
         if self.refusals_of_the_broker:
