@@ -314,6 +314,21 @@ def test_a_store_that_is_away_puts_nothing_aside_and_an_empty_piece_tries_again(
     assert send(api, blob, header["submission_id"], start=len(blob)).status_code == 201
 
 
+def test_a_server_that_fails_while_it_takes_something_in_is_sent_it_again_from_the_first_byte(api, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("the process is out of memory")
+
+    header, data = a_case_with_photos()
+    blob = seal(the_jwk(api), a_container(header, *data))
+    with monkeypatch.context() as broken:
+        broken.setattr(type(api.parts.store), "put", fails)
+        assert send(api, blob, header["submission_id"]).status_code == 500
+    asked = api.call("GET", f"/sealed/{header['submission_id']}")
+    assert (asked.status_code, asked.headers["Upload-Offset"]) == (202, "0")
+    assert send(api, blob, header["submission_id"]).status_code == 201
+    assert (_count(api, cases), _count(api, photos), len(api.sent)) == (1, 2, 1)
+
+
 def test_a_private_key_is_encrypted_under_the_passphrase_and_without_it_phones_try_again(api):
     settings = replace(api.parts.settings, sealing_passphrase="brown moss lantern")
     locked = replace(api, app=create_app(replace(api.parts, settings=settings)))
