@@ -11,7 +11,6 @@ the cases that the bad release answered, in all. The last line is one JSON objec
 
 import argparse
 import base64
-import logging
 import os
 import random
 import shutil
@@ -37,7 +36,7 @@ from backend.services.set_world import set_world
 from backend.services.sign_channels import Signing, sign_newest
 from backend.sweeper import move_rollouts
 from benchmarks.fleet import POLL, Simulated
-from benchmarks.report import finish
+from benchmarks.report import finish, silent
 from benchmarks.signed import Signed, a_signed_repository
 from pallor.digest import sha256_of
 from pallor.enrolment import fingerprint_of
@@ -104,11 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    logging.disable()
     memory = Path("/dev/shm")  # noqa: S108  a simulated disk has nothing to lose
     figures: dict[str, Any] = {"nodes": options.nodes}
     for kind in KINDS:
-        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        with silent(), tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
             figures |= {f"{kind}_{name}": value for name, value in simulate(Path(folder), kind, options.nodes).items()}
     finish("bad_release", figures, options.out)
 

@@ -12,7 +12,6 @@ shares are the least and its seconds the most.
 
 import argparse
 import heapq
-import logging
 import math
 import os
 import random
@@ -29,7 +28,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks.report import finish, progress
+from benchmarks.report import finish, progress, silent
 from benchmarks.signed import Signed, a_signed_repository
 from pallor.digest import sha256_of
 from pallor.release.shelf import CURRENT, Shelf
@@ -100,8 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     memory = Path("/dev/shm")  # noqa: S108  a simulated disk has nothing to lose
-    logging.disable()  # each loss is told, thousands of times
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+    with silent(), tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         weighed = weigh(Path(folder) / "weighed", options.model_bytes)
         by_loss = {}
         for loss in options.loss:

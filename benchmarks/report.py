@@ -1,10 +1,12 @@
 """How a benchmark ends: one JSON object as its last line; when asked, also a file with the circumstances."""
 
 import json
+import logging
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +34,16 @@ def progress() -> Progress:
     """A progress bar on standard error, so that standard output ends with the figures."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     return Progress(*columns, console=Console(stderr=True))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing is logged: a simulation would say the same thing thousands of times."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def finish(name: str, figures: Mapping[str, object], out: Path | None = None) -> None:

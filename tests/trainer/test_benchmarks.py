@@ -46,8 +46,8 @@ def test_the_papers_tables(init, tmp_path, capsys):
 def test_engines(tmp_path, capsys):
     pytest.importorskip("tensorrt_rtx", reason="the extra engines is not installed")
     figures = told(engines, ["--miniature", "--run", str(tmp_path / "run")], capsys)
-    for plan in ("fp16.sm86", "int8.sm86"):
-        assert figures[f"{plan}.identical"] or 0 < figures[f"{plan}.lines_apart"] < figures[f"{plan}.lines"] / 100
+    for plan in ("fp16.sm86", "int8.sm86"):  # docs/adr/0012 says why two builds may differ
+        assert figures[f"{plan}.identical"] or 0 < figures[f"{plan}.lines_apart"] < figures[f"{plan}.lines"] / 10
     for kind in ("flipped_byte", "cut_off", "of_another_gpu"):
         assert figures[f"{kind}.tried"] >= 5
         assert figures[f"{kind}.taken"] == 0
