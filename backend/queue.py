@@ -7,14 +7,13 @@ from typing import Protocol
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pallor.broker import BROKER_ERRORS, in_one_trip
+from pallor.broker import BROKER_ERRORS, send_in_one_trip
 from pallor.messages import PredictCase, RecordPrediction
 
 log = logging.getLogger(__name__)
 
 # After a failure the next attempts are left out for this long, so that a dead broker does not slow every request.
 _PAUSE_SECONDS = 2.0
-_UNSAID = "-"  # else Celery spells the payload out for logs that would not keep it
 
 
 class Send(Protocol):
@@ -35,12 +34,7 @@ class Sender:
         if time.monotonic() < self._quiet_until:
             return False
         try:
-            with in_one_trip(self._app) as producer:
-                for message in messages:
-                    self._app.send_task(
-                        PredictCase.NAME, kwargs={"payload": message.to_payload()}, queue=self._queue, retry=False,
-                        kwargsrepr=_UNSAID, producer=producer,
-                    )  # fmt: skip
+            send_in_one_trip(self._app, messages, self._queue)
         except BROKER_ERRORS as error:
             self._quiet_until = time.monotonic() + _PAUSE_SECONDS
             about = {"case_id": messages[0].case_id, "photo_id": messages[0].photo_id, "count": len(messages)}

@@ -4,8 +4,7 @@ The only Celery in the kernel (docs/adr/0001): backend and worker must survive t
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, signals
@@ -13,11 +12,11 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.exceptions import BatchPublishError, OperationalError
-from kombu.messaging import Producer
 from kombu.transport import redis, virtual
 
 from pallor.messages import queue_settings
 
+_UNSAID = "-"  # else Celery spells the payload out for logs that would not keep it
 BROKER_ERRORS = (OperationalError, BatchPublishError, OSError)  # what sending raises while the broker is away
 
 
@@ -48,14 +47,18 @@ def serve_solo(app: Celery, queue: str, name: str) -> int:
     return int(controller.exitcode or 0)
 
 
-@contextmanager
-def in_one_trip(app: Celery) -> Iterator[Producer]:
-    """Send what is sent by this producer all at once at the block's end: a trip to Redis for each takes longer.
+def send_in_one_trip(app: Celery, messages: Sequence[Any], queue: str | None = None) -> None:
+    """Send messages of ``pallor.messages``, each to ``queue`` or its own, all at once: a trip to Redis for each takes
+    longer.
 
-    Raises ``BROKER_ERRORS``; the broker may then have some of it, and whatever is sent again arrives twice.
+    Raises ``BROKER_ERRORS``; the broker may then have some of them, and whatever is sent again arrives twice.
     """
     with app.amqp.producer_pool.acquire(block=True) as producer, producer.batch():
-        yield producer
+        for message in messages:
+            app.send_task(
+                message.NAME, kwargs={"payload": message.to_payload()}, queue=queue or message.QUEUE, retry=False,
+                kwargsrepr=_UNSAID, producer=producer,
+            )  # fmt: skip
 
 
 def acknowledge(messages: Sequence[Any]) -> None:
