@@ -13,7 +13,6 @@ The last line is one JSON object.
 """
 
 import argparse
-import logging
 import re
 import time
 from collections import Counter
@@ -29,7 +28,7 @@ from rich.console import Console
 
 from benchmarks.drawn_photos import draw_photos
 from benchmarks.quantization import make, recipe_of
-from benchmarks.report import finish
+from benchmarks.report import finish, silent
 from pallor.clock import SystemClock
 from pallor.digest import sha256_of
 from trainer.data.photos import Photos
@@ -82,7 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(run: Path, init: Path | None, plan: Plan, out: Path | None) -> None:
     torch.set_num_threads(1)
-    logging.getLogger("worker.engines").setLevel(logging.ERROR)  # hundreds of spoiled plans are told one by one
     bars = bars_on(Console(stderr=True))
     base = base_from_file(init) if init else random_base(0)
     recipe = recipe_of("standard", small=True)
@@ -105,7 +103,8 @@ def measure(run: Path, init: Path | None, plan: Plan, out: Path | None) -> None:
         figures |= {
             f"{precision}.{key}": value for key, value in parity(files, GRAPHS[precision], judges, size).items()
         }
-    figures |= spoiled(library, graphs["fp16"], size, plan)
+    with silent():  # hundreds of spoiled plans are told one by one
+        figures |= spoiled(library, graphs["fp16"], size, plan)
     for line in table(figures, plan):
         print(line)
     finish("engines", figures, out)

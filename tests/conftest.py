@@ -1,5 +1,6 @@
 """Real parts for every test: databases of both dialects, each empty when a test begins, and an S3 server."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -21,6 +22,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: then no process is left with the last of them while the others have nothing to do."""
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
+
+
+OURS = ("pallor", "backend", "worker", "trainer", "sync", "benchmarks")
+
+
+@pytest.fixture(autouse=True)
+def logging_is_left_as_it_was() -> Iterator[None]:
+    """A test that silences our loggers for good would fail another one, far away, now and then."""
+    before = how_logging_stands()
+    yield
+    assert how_logging_stands() == before
+
+
+def how_logging_stands() -> dict[str, object]:
+    stands: dict[str, object] = {"disabled below": logging.root.manager.disable}
+    for name, one in list(logging.root.manager.loggerDict.items()):
+        if name.partition(".")[0] in OURS and isinstance(one, logging.Logger):
+            untouched = (one.level, one.disabled, one.propagate) == (logging.NOTSET, False, True)
+            stands |= {} if untouched else {name: (one.level, one.disabled, one.propagate)}
+    return stands
 
 
 @pytest.fixture(scope="session")
