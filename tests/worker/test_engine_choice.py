@@ -101,6 +101,17 @@ def test_onnx_runtime_without_its_kernels_for_cuda_does_not_pass_for_a_gpu(tmp_p
         load_engine(release, machine=machine)
 
 
+@pytest.mark.parametrize(("kept", "read"), [("fp16", "model.onnx"), ("int8", "gpu.onnx")])
+def test_onnx_runtime_on_cuda_reads_what_is_computed_in_32_bits_where_a_release_has_it(tmp_path, kept, read):
+    release = a_release(tmp_path / "release", for_gpus=a_graph(bias=1e-6))
+    precisions = {("cpu",): kept, ("gpu",): "fp16"}
+    files = tuple(replace(one, precision=precisions.get(one.needs)) for one in release.manifest.files)
+    release = replace(release, manifest=replace(release.manifest, files=files))
+    release.path(read).unlink()  # so that whoever wants it says so
+    with pytest.raises(GpuEngineFailed, match=read):
+        load_engine(release, machine=replace(MACHINE, libraries={"onnxruntime-cuda": Library("1.31")}))
+
+
 def test_what_a_library_raises_that_is_no_error_of_ours_is_a_gpu_that_failed_too(release, tmp_path, monkeypatch):
     """TensorRT raises a TypeError where CUDA does not start, ONNX Runtime one of its own where the GPU is full."""
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # Where the plan of a graph of integers computes in floating point all the same (benchmarks/results/engines.json).
 _NO_INTEGERS = {("tensorrt-rtx", "sm75")}
+_KEPT_IN_16 = ("model", ("cpu",), "fp16")
 
 
 class GpuEngineFailed(Unavailable):
@@ -71,8 +72,10 @@ def load_engine(
     machine = machine or probe()
     try:
         flavour, library, gpu = choose(machine, engine)
-        only = "fp16" if flavour == ONNXRUNTIME_CUDA or (flavour, gpu.capability) in _NO_INTEGERS else None
-        model = _model_for_gpu(release, only)
+        if flavour == ONNXRUNTIME_CUDA:
+            model = _model_for_cuda(release)
+        else:
+            model = _model_for_gpu(release, "fp16" if (flavour, gpu.capability) in _NO_INTEGERS else None)
     except Unavailable as reason:
         return on_cpu(release, threads=threads, fallback=told(reason))
     try:
@@ -107,6 +110,12 @@ def on_cpu(
 def told(error: PallorError) -> str:
     """A reason as health, metrics and predictions show it."""
     return f"{error.code()}: {error}"
+
+
+def _model_for_cuda(release: Release) -> ReleaseFile:
+    """The one kept in 16 bits and computed in 32, if there is one: computed in 16 it can be too far off (docs/adr/0012)."""
+    kept = [file for file in release.manifest.files if (file.role, file.needs, file.precision) == _KEPT_IN_16]
+    return kept[0] if kept else _model_for_gpu(release, "fp16")
 
 
 def _model_for_gpu(release: Release, precision: str | None) -> ReleaseFile:
