@@ -113,7 +113,7 @@ def told(error: PallorError) -> str:
 
 
 def _model_for_cuda(release: Release) -> ReleaseFile:
-    """The one kept in 16 bits and computed in 32, if there is one: computed in 16 it can be too far off (docs/adr/0012)."""
+    """What is kept in 16 bits and computed in 32, if there is such: computed in 16 it may be too far off (ADR 12)."""
     kept = [file for file in release.manifest.files if (file.role, file.needs, file.precision) == _KEPT_IN_16]
     return kept[0] if kept else _model_for_gpu(release, "fp16")
 
