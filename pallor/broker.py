@@ -4,7 +4,8 @@ The only Celery in the kernel (docs/adr/0001): backend and worker must survive t
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, signals
@@ -14,6 +15,7 @@ from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.transport import redis, virtual
 
+from pallor.ids import new_id
 from pallor.messages import queue_settings
 
 _UNSAID = "-"  # else Celery spells the payload out for logs that would not keep it
@@ -47,42 +49,82 @@ def serve_solo(app: Celery, queue: str, name: str) -> int:
     return int(controller.exitcode or 0)
 
 
-def send_in_one_trip(app: Celery, messages: Sequence[Any], queue: str | None = None) -> None:
+def send_in_one_trip(
+    app: Celery, messages: Sequence[Any], queue: str | None = None, *, answering: Sequence[Any] = ()
+) -> None:
     """Send messages of ``pallor.messages``, each to ``queue`` or its own, all at once: a trip to Redis for each takes
-    longer.
+    longer. They are put on the queue itself: for what is always true of it, Celery's ``send_task`` asks each time.
+
+    Args:
+        answering: messages off a queue to which these are the answers; on Redis they are acknowledged in the same trip.
+            Whoever took them calls ``forget``.
 
     Raises ``BROKER_ERRORS``; the broker may then have some of them, and whatever is sent again arrives twice.
     """
-    with app.amqp.producer_pool.acquire(block=True) as producer, producer.batch():
+    with app.amqp.producer_pool.acquire(block=True) as producer, producer.batch(max_size=len(messages) + 1):
         for message in messages:
-            app.send_task(
-                message.NAME, kwargs={"payload": message.to_payload()}, queue=queue or message.QUEUE, retry=False,
-                kwargsrepr=_UNSAID, producer=producer,
+            payload = {"payload": message.to_payload()}
+            made = app.amqp.as_task_v2(
+                new_id(), message.NAME, args=(), kwargs=payload, argsrepr=_UNSAID, kwargsrepr=_UNSAID
             )  # fmt: skip
+            producer.publish(
+                made.body, exchange="", routing_key=queue or message.QUEUE, serializer="json", headers=made.headers,
+                **made.properties,
+            )  # fmt: skip
+        if isinstance(producer.channel, _OneClient):
+            _delete(answering, producer.channel.qos, producer.channel.batch.pipeline)
 
 
 def acknowledge(messages: Sequence[Any]) -> None:
-    """Acknowledge messages of one channel in one round trip; kombu takes one for each.
-
-    On Redis an acknowledgement is two deletions (``kombu.transport.redis.QoS.ack``); elsewhere each goes its own way.
-    """
+    """Acknowledge messages of one channel in one round trip; kombu takes one for each."""
     channel = messages[0].channel if messages else None
     if isinstance(channel, redis.Channel):
-        with channel.conn_or_acquire() as client, client.pipeline() as pipe:
-            for message in messages:
-                channel.qos._remove_from_indices(message.delivery_tag, pipe)
+        with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            _delete(messages, channel.qos, pipe)
             pipe.execute()
-        for message in messages:
-            virtual.QoS.ack(channel.qos, message.delivery_tag)  # type: ignore[no-untyped-call]
-    else:
-        for message in messages:
+    forget(messages)
+
+
+def forget(messages: Sequence[Any]) -> None:
+    """Take leave of messages that Redis was told are acknowledged; of any other broker's by acknowledging each."""
+    for message in messages:
+        if isinstance(message.channel, redis.Channel):
+            virtual.QoS.ack(message.channel.qos, message.delivery_tag)  # type: ignore[no-untyped-call]
+        else:
             message.ack()
+
+
+def _delete(messages: Sequence[Any], qos: Any, pipe: Any) -> None:
+    """What acknowledging is on Redis (``kombu.transport.redis.QoS.ack``)."""
+    for message in messages:
+        qos._remove_from_indices(message.delivery_tag, pipe)
+
+
+class _Qos(redis.QoS):
+    """Notes a message that it was given without a transaction, whose frame costs as much as what is in it.
+
+    Nothing else is lost by that: between the queue and this note a message is nowhere in any case.
+    """
+
+    @contextmanager
+    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
+        if pipe is not None:
+            yield pipe
+        else:
+            with self.channel.conn_or_acquire(client) as connected:
+                yield connected.pipeline(transaction=False)
 
 
 class _OneClient(redis.Channel):
     """Keeps its client of Redis: kombu makes one anew for each command, which takes longer than most commands."""
 
+    QoS = _Qos
+    batch: Any = None  # what is sent together, while it is
     _kept: Any = None
+
+    def create_publish_batch(self, max_size: int) -> Any:
+        self.batch = super().create_publish_batch(max_size)  # type: ignore[no-untyped-call]
+        return self.batch
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:

@@ -22,6 +22,7 @@ from pallor.messages import PredictCase
 from pallor.release.serving import begin_note
 from pallor.release.shelf import CHALLENGER, Shelf
 from pallor.store.port import ObjectStore
+from worker.engines.batches import BATCH
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
 from worker.intake import Intake
@@ -47,10 +48,10 @@ from worker.settings import Settings
 log = logging.getLogger(__name__)
 
 NOT_ADMITTED = 3  # exit code
-# What Celery takes at once. A GPU is fed two batches of the largest size. On a CPU photos cost the same alone as in a
-# batch, and what one process holds no other can begin: with 64 no more were answered, and patients waited longer.
-_IN_HAND, _IN_HAND_ON_GPU = 8, 64
-# Five threads hand photos on to each other; Python lets one that waits for another's turn wait 5 ms unless told less.
+# What Celery takes at once. A GPU is fed two batches of the largest size. What a process on a CPU holds no other can
+# begin: so it holds one beside the one that it is at, and a few more where fetching one takes longer than answering it.
+_IN_HAND, _IN_HAND_FROM_AFAR, _IN_HAND_ON_GPU = 2, 8, 64
+# Threads hand photos on to each other; Python lets one that waits for another's turn wait 5 ms unless told less.
 _TURN_SECONDS = 0.0005
 
 
@@ -89,8 +90,14 @@ def serve_release(part: Part, settings: Settings, *, store: ObjectStore, clock: 
     if not isinstance(leave, Serve):
         return 0
     sys.setswitchinterval(_TURN_SECONDS)
-    in_hand = _IN_HAND_ON_GPU if gpu else _IN_HAND
-    return _Child(part, settings, serving, store, clock, line, in_hand).serve(leave, heard)
+    return _Child(part, settings, serving, store, clock, line, gpu).serve(leave, heard)
+
+
+def in_hand(store_url: str, *, gpu: bool) -> int:
+    """How many photos one process takes off the queue before it has answered any."""
+    if gpu:
+        return _IN_HAND_ON_GPU
+    return _IN_HAND if store_url.startswith("file:") else _IN_HAND_FROM_AFAR
 
 
 def not_admitted(line: ChildLine, error: PallorError, *, gpu: bool = False) -> int:
@@ -108,17 +115,18 @@ class _Child:
 
     def __init__(
         self, part: Part, settings: Settings, serving: Serving, store: ObjectStore, clock: Clock, line: ChildLine,
-        in_hand: int,
+        gpu: bool,
     ) -> None:  # fmt: skip
         self._line = line
         self._note = begin_note(settings.shelf, part.release_id)
         self._shadow = part.slot == CHALLENGER
         self._app = celery_app("pallor-worker", settings.broker_url, settings.visibility_seconds)
-        self._app.conf.worker_prefetch_multiplier = in_hand
+        self._app.conf.worker_prefetch_multiplier = in_hand(settings.store_url, gpu=gpu)
         self._pipeline = Pipeline(
             serving, store=store, clock=clock, send=Sender(self._app), began=self._began,
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
-            shadow=self._shadow, decoders=settings.decoder_threads, retry_seconds=settings.retry_seconds,
+            shadow=self._shadow, apart=gpu, most=BATCH[-1] if gpu else 1, fetchers=settings.decoder_threads,
+            retry_seconds=settings.retry_seconds,
         )  # fmt: skip
         self._queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE
         self._intake = Intake(self._app, self._queue, self._pipeline)

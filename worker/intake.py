@@ -1,8 +1,8 @@
 """Messages in, acknowledgements out: Celery's consumer, with a pipeline where Celery would run a task.
 
 Celery connects, takes messages off the queue, comes back from a broker that died and ends on a signal. But a task a
-photo costs it milliseconds, so its `strategy`, the hook for what happens to a message, hands photos to the pipeline and
-acknowledges each when its answer is with the broker (measured: benchmarks/results/serving.json).
+photo costs it milliseconds, so its `strategy`, the hook for what happens to a message, hands photos to the pipeline;
+each is acknowledged with its answer (measured: benchmarks/results/serving.json).
 
 Everything here happens in the consumer's own thread; ``ended`` and ``retire`` may be called from others, and ask it.
 """
@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import InvalidTaskError
 from celery.worker import state
 
-from pallor.broker import acknowledge
+from pallor.broker import acknowledge, forget
 from pallor.messages import MessageUnreadable, PredictCase
 from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
 
@@ -107,7 +107,8 @@ class Intake:
 
 
 def _settle(ended: Sequence[Done]) -> None:
-    """Acknowledge, all at once, or give back; a message of a connection that broke comes again, whatever is said here.
+    """Forget what was answered, acknowledge what is given up, give back the rest; a message of a connection that broke
+    comes again, whatever is said here.
 
     Raises what the connection raises: the loop must connect anew then, or the queue would stand still.
     """
@@ -119,7 +120,8 @@ def _settle(ended: Sequence[Done]) -> None:
             message = done.waiting.message
             told = {"case_id": message.case_id, "photo_id": message.photo_id, "fault": done.fault}
             log.error("a photo is given up here; the backend sends it again", extra=told)
-    acknowledge([done.waiting.ticket for done in live if not done.back])
+    acknowledge([done.waiting.ticket for done in live if not done.back and done.said is None])
+    forget([done.waiting.ticket for done in live if done.said is not None])
 
 
 def _put_task(app: Celery, intake: Intake) -> None:

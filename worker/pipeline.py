@@ -1,7 +1,9 @@
-"""Photos in, answers out: some are fetched and decoded while others are inferred, and others are sent.
+"""Photos in, answers out: some are fetched while others are inferred.
 
-No photo waits for a batch to fill. The engine takes whatever is laid out when it is free: one photo when little is to
-do, many when much is, so batches are as large as the load makes them.
+No photo waits for a batch to fill. A GPU takes whatever is laid out when it is free: one photo when little is to do,
+many when much is, so batches are as large as the load makes them, and others are decoded and sent meanwhile. On a CPU
+the same core would do all that, and every photo would wait for those behind it: there one is decoded, inferred and sent
+before the next is begun.
 """
 
 import logging
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 RETRIES = 5
 _SEND_AGAIN_SECONDS = 1.0
+_FAR_SECONDS = 0.003  # half of what a photo costs a CPU
 
 
 class PhotoUnanswerable(Untrusted):
@@ -47,6 +50,7 @@ class Waiting:
     ticket: Any
     since: float = field(default_factory=time.perf_counter)
     attempt: int = 0
+    data: bytes = field(default=b"", repr=False)
     laid_out: NDArray[np.uint8] | None = None
 
 
@@ -76,13 +80,15 @@ class Pipeline:
     """One release's engine, fed by threads.
 
     Args:
-        send: hands answers to the broker, all at once; raises ``BrokerAway``.
+        send: hands answers to the broker, all at once, with the tickets of what they answer; raises ``BrokerAway``.
         began: is told each photo that is decoded from now on: until it is in a batch that ``left`` gets, whatever
             happens to this process may be its fault.
         left: gets every batch when the engine is done with it.
         ended: gets every batch when its answers are with the broker; called in a thread of the pipeline.
         forgot: called once when the engine no longer answers the golden photos; nothing is answered after that.
-        decoders: threads that fetch and decode.
+        apart: whether the engine computes elsewhere than on this process's core: then photos are decoded ahead of it,
+            and answers sent behind it.
+        fetchers: threads that fetch, and decode ahead.
         most: photos inferred at once, at the most.
         retry_seconds: first pause when a photo cannot be fetched now; it doubles.
     """
@@ -90,18 +96,19 @@ class Pipeline:
     def __init__(
         self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[..., None],
         began: Callable[[PredictCase], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
-        forgot: Callable[[PallorError], None], shadow: bool = False, decoders: int = 2, most: int = 32,
-        retry_seconds: float = 1.0,
+        forgot: Callable[[PallorError], None], shadow: bool = False, apart: bool = False, fetchers: int = 2,
+        most: int = 1, retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
         self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
         self._send, self._began, self._left, self._ended, self._forgot = send, began, left, ended, forgot
-        self._most, self._retry_seconds = most, retry_seconds
+        self._apart, self._most, self._retry_seconds = apart, most, retry_seconds
+        self._last_trip_seconds = 0.0
         self._sound = True
         self._retiring = False
         self._ready: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._came: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
-        work = {"infer": self._infer, "send": self._hand_over} | {f"decode-{i}": self._decode for i in range(decoders)}
+        work = {"infer": self._infer, "send": self._send_behind} | {f"fetch-{i}": self._fetch for i in range(fetchers)}
         for name, does in work.items():
             threading.Thread(target=does, name=name, daemon=True).start()
 
@@ -119,7 +126,7 @@ class Pipeline:
 
     @property
     def ready(self) -> int:
-        """How many photos are laid out and wait for the engine."""
+        """How many photos wait for the engine."""
         return self._ready.qsize()
 
     def check(self) -> float:
@@ -130,16 +137,24 @@ class Pipeline:
             self._sound = False
             raise
 
-    def _decode(self) -> None:
+    def _fetch(self) -> None:
         while True:
-            self._lay_out(self._came.get())
+            waiting = self._came.get()
+            if self._done_to(waiting, self._get) and (not self._apart or self._done_to(waiting, self._lay_out)):
+                self._ready.put(waiting)
+
+    def _get(self, waiting: Waiting) -> None:
+        waiting.data = fetch(waiting.message, self._store)
 
     def _lay_out(self, waiting: Waiting) -> None:
+        self._began(waiting.message)
+        waiting.laid_out, waiting.data = lay_out(waiting.data, self._serving.spec), b""
+
+    def _done_to(self, waiting: Waiting, step: Callable[[Waiting], None]) -> bool:
+        """Whether the step was done; a photo to which it could not be has left, or comes again."""
         try:
-            data = fetch(waiting.message, self._store)
-            self._began(waiting.message)
-            waiting.laid_out = lay_out(data, self._serving.spec)
-            self._ready.put(waiting)
+            step(waiting)
+            return True
         except (Refused, PhotoChanged) as error:
             self.refuse(waiting, error)
         except (Unavailable, Untrusted) as error:
@@ -147,6 +162,7 @@ class Pipeline:
         except Exception as error:  # a fault of ours: it costs this photo its answer for now, and no other
             log.exception("a photo could not be laid out", extra=_whose(waiting))
             self._leave(Batch([Done(waiting, fault=error)]))
+        return False
 
     def _again(self, waiting: Waiting, error: PallorError) -> None:
         final = isinstance(error, MessageUnreadable) or waiting.attempt == RETRIES
@@ -165,12 +181,23 @@ class Pipeline:
         while True:
             taken = self._take()
             began = time.perf_counter()
+            if not self._apart:
+                taken = [waiting for waiting in taken if self._done_to(waiting, self._lay_out)]
+            if not taken:
+                continue
             try:
                 done = self._answered(taken, self._ask(taken))
             except Exception:  # whichever photo it was: each by itself
                 done = [self._alone(waiting) for waiting in taken]
             seconds = time.perf_counter() - began
-            self._leave(Batch(done, [began - waiting.since for waiting in taken], seconds))
+            batch = Batch(done, [began - waiting.since for waiting in taken], seconds)
+            # A thread of its own would share this core with the next photo, and both would be late. It is worth that
+            # where a trip to the broker takes long.
+            if self._apart or self._last_trip_seconds > _FAR_SECONDS:
+                self._leave(batch)
+            else:
+                self._left(batch)
+                self._send_at_once(batch)
 
     def _leave(self, batch: Batch) -> None:
         self._left(batch)
@@ -221,26 +248,37 @@ class Pipeline:
         said = RecordPrediction(waiting.message.photo_id, release_id, refusal=error.code(), shadow=self._shadow)
         return Done(waiting, said)
 
-    def _hand_over(self) -> None:
+    def _send_at_once(self, batch: Batch) -> None:
+        try:
+            self._hand_over(batch)
+        except BrokerAway:
+            self._said.put(batch)
+
+    def _send_behind(self) -> None:
         while True:
             batch = self._said.get()
-            if not self._sound:  # what it said last is not to be trusted either
-                batch = Batch([Done(done.waiting, fault=done.fault, back=True) for done in batch.done])
-            said = [done.said for done in batch.done if done.said is not None]
-            if said:
-                self._send_at_last(said)
-            for done in batch.done:
-                if done.said is not None:
-                    log.info("answered", extra=_whose(done.waiting) | _told(done.said))
-            self._ended(batch)
+            while True:
+                try:
+                    self._hand_over(batch)
+                    break
+                except BrokerAway as error:
+                    log.warning("answers could not be sent; they are tried again", extra={"fault": error})
+                    time.sleep(_SEND_AGAIN_SECONDS)
 
-    def _send_at_last(self, said: Sequence[RecordPrediction]) -> None:
-        while True:
-            try:
-                return self._send(*said)
-            except BrokerAway as error:
-                log.warning("answers could not be sent; they are tried again", extra={"fault": error})
-                time.sleep(_SEND_AGAIN_SECONDS)
+    def _hand_over(self, batch: Batch) -> None:
+        """Send what is said of a batch; raises ``BrokerAway``."""
+        if not self._sound:  # what it said last is not to be trusted either
+            batch = Batch([Done(done.waiting, fault=done.fault, back=True) for done in batch.done])
+        said = [(done.said, done.waiting.ticket) for done in batch.done if done.said is not None]
+        if said:
+            began = time.perf_counter()
+            messages, tickets = zip(*said, strict=True)
+            self._send(*messages, answering=tickets)
+            self._last_trip_seconds = time.perf_counter() - began
+        for done in batch.done:
+            if done.said is not None:
+                log.info("answered", extra=_whose(done.waiting) | _told(done.said))
+        self._ended(batch)
 
 
 def _whose(waiting: Waiting) -> dict[str, object]:

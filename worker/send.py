@@ -1,6 +1,8 @@
 """Messages to the backend, by name."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from celery import Celery
 
@@ -17,7 +19,7 @@ class BrokerAway(Unavailable):
 
 
 class Sender:
-    """``send(*messages)`` returns when the broker has all of them.
+    """``send(*messages)`` returns when the broker has all of them, and has let go of the messages that they answer.
 
     Raises ``BrokerAway`` after a second or two; the broker may then have some.
     """
@@ -25,11 +27,11 @@ class Sender:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def __call__(self, *messages: RecordPrediction | ReportWorker) -> None:
+    def __call__(self, *messages: RecordPrediction | ReportWorker, answering: Sequence[Any] = ()) -> None:
         pauses = iter(_PAUSES_SECONDS)
         while True:
             try:
-                return send_in_one_trip(self._app, messages)
+                return send_in_one_trip(self._app, messages, answering=answering)
             except BROKER_ERRORS as error:
                 if (pause := next(pauses, None)) is None:
                     raise BrokerAway(f"{messages[0].NAME} could not be sent: {error}") from error

@@ -60,7 +60,10 @@ class Settings:
     plans: Path = setting("PALLOR_PLANS", path, _WHERE_PLANS, default=usual_plans())
     engine_threads: int = setting("PALLOR_ENGINE_THREADS", whole(1, 256), _ITS_THREADS, default=1)
     decoder_threads: int = setting(
-        "PALLOR_DECODER_THREADS", whole(1, 64), "Threads of one process that fetch and decode photos", default=2
+        "PALLOR_DECODER_THREADS",
+        whole(1, 64),
+        "Threads of one process that fetch photos, and decode them where a GPU infers",
+        default=2,
     )
     photo_seconds: float = setting(
         "PALLOR_PHOTO_SECONDS",

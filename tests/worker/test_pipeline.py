@@ -2,7 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def test_a_key_that_no_store_can_hold_is_a_broken_message_not_a_broken_photo(ben
     assert (type(done.fault), done.said, done.back) == (MessageUnreadable, None, False)
 
 
+@pytest.mark.parametrize("bench", [True], indirect=True, ids=["gpu"])
 def test_photos_that_wait_together_are_inferred_together_and_one_alone_does_not_wait(bench: "Bench") -> None:
     bench.engine.hold()
     sent = [bench.put(bench.stored(encode(plain_photo(60))))]
@@ -178,6 +180,17 @@ def test_an_answer_is_held_until_the_broker_takes_it(bench: "Bench") -> None:
     assert bench.refusals_of_the_broker == 0
 
 
+@pytest.mark.parametrize("bench", [False], indirect=True, ids=["cpu"])
+def test_the_engine_does_not_wait_for_a_broker_that_is_far(bench: "Bench") -> None:
+    bench.trip_seconds = 0.02
+    bench.answer(bench.stored(encode(plain_photo(90))))  # by this trip the pipeline knows
+    bench.broker_listens.clear()
+    sent = [bench.put(bench.stored(encode(plain_photo(green)))) for green in (70, 80)]
+    wait_until(lambda: len(bench.engine.sizes) == 3, "both are inferred while the broker has neither answer")
+    bench.broker_listens.set()
+    bench.all_of(sent)
+
+
 class At:
     """A clock that stands still."""
 
@@ -228,7 +241,7 @@ class Tricky:
 class Bench:
     """A store, a release, a pipeline, and a message for what is put into the store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, apart: bool) -> None:
         self.store = FolderStore(folder / "store")
         self.serving = admit(a_release(folder / "release"), lambda release: Tricky(load_engine(release)))
         engine: Any = self.serving.engine
@@ -238,11 +251,13 @@ class Bench:
         self.forgotten: list[PallorError] = []
         self.began: list[PredictCase] = []
         self.left: list[Batch] = []
-        self.refusals_of_the_broker = 0
+        self.refusals_of_the_broker, self.trip_seconds = 0, 0.0
+        self.broker_listens = threading.Event()
+        self.broker_listens.set()
         self.pipeline = Pipeline(
             self.serving, store=self.store, clock=At(), send=self._send, began=self.began.append, left=self.left.append,
             ended=self._ended,
-            forgot=self.forgotten.append, decoders=2, most=8, retry_seconds=0.001,
+            forgot=self.forgotten.append, apart=apart, most=8 if apart else 1, retry_seconds=0.001,
         )  # fmt: skip
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
 
@@ -256,7 +271,7 @@ class Bench:
         return message
 
     def put(self, message: PredictCase) -> str:
-        self.pipeline.put(Waiting(message, None))
+        self.pipeline.put(Waiting(message, message.photo_id))
         return message.photo_id
 
     def ask(self, message: PredictCase) -> Done:
@@ -279,7 +294,10 @@ class Bench:
         """Wait until so many photos are ready for the engine."""
         wait_until(lambda: self.pipeline.ready >= count, f"{count} photos are laid out", seconds=20)
 
-    def _send(self, *_: RecordPrediction) -> None:
+    def _send(self, *said: RecordPrediction, answering: Sequence[str]) -> None:
+        assert [one.photo_id for one in said] == list(answering)
+        assert self.broker_listens.wait(10)
+        time.sleep(self.trip_seconds)
         if self.refusals_of_the_broker:
             self.refusals_of_the_broker -= 1
             raise BrokerAway("it was restarted")
@@ -289,6 +307,6 @@ class Bench:
             self._done.put(done)
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+@pytest.fixture(params=[False, True], ids=["cpu", "gpu"])
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+    return Bench(tmp_path, apart=request.param)
