@@ -66,7 +66,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": redacted(record.getMessage()),
         }
-        line.update({name: _plain(vars(record)[name]) for name in FIELDS if name in vars(record)})
+        fields = vars(record)
+        line.update({name: _plain(fields[name]) for name in FIELDS if name in fields})
         if record.exc_info:
             line["trace"] = redacted(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)

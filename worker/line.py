@@ -110,7 +110,8 @@ _KINDS: Mapping[str, type[Word]] = {
 
 
 def to_line(word: Word) -> bytes:
-    return json.dumps({"kind": type(word).__name__, **asdict(word)}).encode() + b"\n"
+    # The fields as they are: ``asdict`` copies them one by one, for every photo twice.
+    return json.dumps({"kind": type(word).__name__, **vars(word)}, default=asdict).encode() + b"\n"
 
 
 def from_line(line: bytes) -> Word:

@@ -20,21 +20,24 @@ _SEED = 20_261_127
 _PATIENCE_SECONDS = 60.0
 
 
-def latencies(bench: Bench, photos_per_second: float) -> tuple[Sequence[float], Sequence[float]]:
-    """Seconds of each photo: sent when the one before was answered, and sent at chance times of this mean rate."""
+def latencies(bench: Bench, photos_per_second: float, seed: int) -> tuple[Sequence[float], Sequence[float]]:
+    """Seconds of each photo: sent when the one before was answered, and sent at chance times of this mean rate.
+
+    ``seed``: of the chance.
+    """
     with Ear(bench) as ear:
         alone = [ear.wait(ear.let_go(photo_id)) for photo_id in bench.stage(_OURS)]
         photo_ids = bench.stage(_OURS)
         due = time.perf_counter()
-        for photo_id, pause in zip(photo_ids, _pauses(photos_per_second, len(photo_ids)), strict=True):
+        for photo_id, pause in zip(photo_ids, _pauses(photos_per_second, len(photo_ids), seed), strict=True):
             due += pause
             time.sleep(max(0.0, due - time.perf_counter()))
             ear.let_go(photo_id)
         return alone, [ear.wait(photo_id) for photo_id in photo_ids]
 
 
-def _pauses(photos_per_second: float, n: int) -> NDArray[np.float64]:
-    return np.random.default_rng(_SEED).exponential(1 / photos_per_second, n)
+def _pauses(photos_per_second: float, n: int, seed: int) -> NDArray[np.float64]:
+    return np.random.default_rng([_SEED, seed]).exponential(1 / photos_per_second, n)
 
 
 class Ear:
