@@ -27,7 +27,7 @@ from worker.slot import Slot
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.2
-_PAUSE_SECONDS = 0.02  # what processes say of many photos is heard at once; waking for each cost more than hearing it
+_PAUSE_SECONDS = 0.05  # what processes say of many photos is heard at once; waking for each cost more than hearing it
 _PATIENCE_SECONDS = 8.0  # for what is in hand when told to end: less than whoever tells it will wait
 _GOODBYE_SECONDS = 2.0  # so much earlier a process leaves by itself: one that is killed looks as if it had crashed
 _STILL_SECONDS = 60.0  # without a word on the golden photos, or without an end

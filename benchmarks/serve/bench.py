@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import redis
@@ -69,10 +70,6 @@ class Bench:
         app.close()
         return photo_ids
 
-    def let_one_go(self, client: "redis.Redis") -> None:
-        """What was staged first of what is left comes to whoever serves this client's database."""
-        client.lmove(_STAGED, PredictCase.QUEUE, "RIGHT", "LEFT")
-
     def seconds_until_answered(self, database: int) -> float:
         """Let what is staged go; seconds until each has an answer on the queue of answers, which is emptied."""
         with self.client(database) as client:
@@ -86,6 +83,25 @@ class Bench:
             seconds = time.perf_counter() - began
             client.delete(RecordPrediction.QUEUE)
         return seconds
+
+
+class Wire:
+    """One command of a client, again and again, without what a client does around it: that would take the processor
+    whose work is measured.
+    """
+
+    def __init__(self, client: "redis.Redis", *command: str | float) -> None:
+        self._connection = cast(Any, client.connection_pool.get_connection())  # its methods are untyped
+        self._command = self._connection.pack_command(*command)
+
+    def ask(self) -> Any:
+        self._connection.send_packed_command(self._command)
+        return self._connection.read_response()
+
+
+def let_one_go(client: "redis.Redis") -> Wire:
+    """What was staged first of what is left comes to whoever serves this client's database."""
+    return Wire(client, "LMOVE", _STAGED, PredictCase.QUEUE, "RIGHT", "LEFT")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from celery import Celery
 from numpy.typing import NDArray
 
-from benchmarks.serve.bench import Bench
+from benchmarks.serve.bench import Bench, Wire, let_one_go
 from pallor.ids import new_id
 from pallor.messages import PredictCase, RecordPrediction, ReportWorker, queue_settings
 
@@ -58,6 +58,7 @@ class Ear:
         self._news = threading.Condition()
         self._over = False
         self._client = bench.client(_OURS)
+        self._one_goes = let_one_go(self._client)
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def send(self, at: int) -> str:
@@ -70,7 +71,7 @@ class Ear:
     def let_go(self, photo_id: str) -> str:
         """Send what was staged next, which is this photo; it takes the machine next to nothing."""
         self._sent[photo_id] = time.perf_counter()
-        self._bench.let_one_go(self._client)
+        self._one_goes.ask()
         return photo_id
 
     @property
@@ -103,8 +104,9 @@ class Ear:
 
     def _listen(self) -> None:
         with self._bench.client(_OURS) as client:
+            answer = Wire(client, "BRPOP", RecordPrediction.QUEUE, 0.5)
             while not self._over:
-                taken = client.brpop([RecordPrediction.QUEUE], timeout=0.5)
+                taken = answer.ask()
                 if taken is None:
                     continue
                 with self._news:
