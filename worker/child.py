@@ -125,6 +125,7 @@ class _Child:
         self._pipeline = Pipeline(
             serving, store=store, clock=clock, send=Sender(self._app), began=self._began,
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
+            parked=lambda more: self._intake.parked(more),
             shadow=self._shadow, apart=gpu, most=BATCH[-1] if gpu else 1, fetchers=settings.decoder_threads,
             retry_seconds=settings.retry_seconds,
         )  # fmt: skip

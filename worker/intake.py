@@ -22,6 +22,7 @@ from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
 
 log = logging.getLogger(__name__)
 
+_MOST_PARKED = 8  # while more wait for their object, the store is away for all
 _DEADLY = 2  # processes that died with a photo in hand, the second with no other
 
 
@@ -34,6 +35,7 @@ class Intake:
         self._held: deque[Waiting] = deque()
         self._in_hand: set[Waiting] = set()
         self._alone = False  # the only photo in hand is one that a process may have died of
+        self._parked = 0
         self._retiring = False
         self._consumer: Any = None
         _put_task(app, self)
@@ -46,6 +48,10 @@ class Intake:
         """Acknowledge what ended, and give back what somebody else is to try."""
         self._consumer.call_soon(self._settle_all, batch)
 
+    def parked(self, more: int) -> None:
+        """So many more photos in hand wait for their object: others are taken meanwhile."""
+        self._consumer.call_soon(self._make_room, more)
+
     def retire(self) -> None:
         """Take no more, and end the consumer when nothing is in hand."""
         self._pipeline.retire()
@@ -56,6 +62,7 @@ class Intake:
     def strategy(self, consumer: Any) -> Callable[..., None]:
         """What Celery calls for each message of a new connection."""
         self._consumer = consumer
+        consumer.call_soon(self._make_room, 0)  # each connection begins with what Celery takes at first
         if self._retiring:
             consumer.call_soon(self._stop_taking)
         return self._take
@@ -71,6 +78,10 @@ class Intake:
             return
         self._held.append(Waiting(photo, message))
         self._pass_on()
+
+    def _make_room(self, more: int) -> None:
+        self._parked += more
+        self._consumer.qos.value = self._consumer.initial_prefetch_count + min(self._parked, _MOST_PARKED)
 
     def _pass_on(self) -> None:
         while self._held and not self._alone:

@@ -86,6 +86,7 @@ class Pipeline:
         left: gets every batch when the engine is done with it.
         ended: gets every batch when its answers are with the broker; called in a thread of the pipeline.
         forgot: called once when the engine no longer answers the golden photos; nothing is answered after that.
+        parked: is told 1 for each photo that waits to be fetched again, and -1 when it no longer does.
         apart: whether the engine computes elsewhere than on this process's core: then photos are decoded ahead of it,
             and answers sent behind it.
         fetchers: threads that fetch, and decode ahead.
@@ -96,11 +97,12 @@ class Pipeline:
     def __init__(
         self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[..., None],
         began: Callable[[PredictCase], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
-        forgot: Callable[[PallorError], None], shadow: bool = False, apart: bool = False, fetchers: int = 2,
-        most: int = 1, retry_seconds: float = 1.0,
+        forgot: Callable[[PallorError], None], parked: Callable[[int], None], shadow: bool = False, apart: bool = False,
+        fetchers: int = 2, most: int = 1, retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
         self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
         self._send, self._began, self._left, self._ended, self._forgot = send, began, left, ended, forgot
+        self._parked = parked
         self._apart, self._most, self._retry_seconds = apart, most, retry_seconds
         self._last_trip_seconds = 0.0
         self._sound = True
@@ -173,9 +175,14 @@ class Pipeline:
         log.warning("cannot score now", extra=told)
         pause = self._retry_seconds * 2**waiting.attempt
         waiting.attempt += 1
-        later = threading.Timer(pause, self.put, [waiting])
+        self._parked(1)
+        later = threading.Timer(pause, self._unpark, [waiting])
         later.daemon = True
         later.start()
+
+    def _unpark(self, waiting: Waiting) -> None:
+        self._parked(-1)
+        self.put(waiting)
 
     def _infer(self) -> None:
         while True:

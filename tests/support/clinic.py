@@ -59,19 +59,19 @@ class Clinic:
         if not (self.folder / release_id).exists():
             self.shelf.put(a_release(self.folder / release_id, release_id, bias=bias, trap=trap).folder)
 
-    def restart(self, *, photo_seconds: float = 60, metrics: bool = False) -> None:
+    def restart(self, *, photo_seconds: float = 60, retry_seconds: float = 0.05, metrics: bool = False) -> None:
         self.kill()
         if metrics:
             self.metrics_port = free_port()
-        self.start_worker(photo_seconds=photo_seconds)
+        self.start_worker(photo_seconds=photo_seconds, retry_seconds=retry_seconds)
 
-    def start_worker(self, *, photo_seconds: float = 60) -> None:
+    def start_worker(self, *, photo_seconds: float = 60, retry_seconds: float = 0.05) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PALLOR_")} | {
             "PALLOR_BROKER_URL": self.valkey.url,
             "PALLOR_STORE_URL": f"file://{self.store.root}",
             "PALLOR_SHELF": str(self.folder / "shelf"),
             "PALLOR_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
-            "PALLOR_RETRY_SECONDS": "0.05",
+            "PALLOR_RETRY_SECONDS": str(retry_seconds),
             "PALLOR_REPORT_SECONDS": "1",
             "PALLOR_WORKER_PROCESSES": "1",
             "PALLOR_PHOTO_SECONDS": str(photo_seconds),

@@ -27,7 +27,7 @@ from tests.support.releases import SPEC, a_release, plain_photo
 from tests.support.stack import wait_until
 from worker.engines.plan import load_engine
 from worker.engines.port import Answers, Engine
-from worker.pipeline import Batch, Done, Pipeline, Waiting
+from worker.pipeline import RETRIES, Batch, Done, Pipeline, Waiting
 from worker.selftest import EngineDisagrees, EngineFails
 from worker.send import BrokerAway
 from worker.serving import admit
@@ -93,6 +93,7 @@ def test_an_object_that_is_not_there_is_no_reason_to_refuse_the_photo(bench: "Be
     done = bench.ask(message)
     assert isinstance(done.fault, ObjectMissing)
     assert (done.said, done.back) == (None, False)  # the backend sends it again
+    assert bench.parked == RETRIES * [1, -1]
 
 
 def test_a_store_that_is_away_is_no_reason_to_refuse_the_photo(bench: "Bench") -> None:
@@ -251,13 +252,14 @@ class Bench:
         self.forgotten: list[PallorError] = []
         self.began: list[PredictCase] = []
         self.left: list[Batch] = []
+        self.parked: list[int] = []
         self.refusals_of_the_broker, self.trip_seconds = 0, 0.0
         self.broker_listens = threading.Event()
         self.broker_listens.set()
         self.pipeline = Pipeline(
             self.serving, store=self.store, clock=At(), send=self._send, began=self.began.append, left=self.left.append,
-            ended=self._ended,
-            forgot=self.forgotten.append, apart=apart, most=8 if apart else 1, retry_seconds=0.001,
+            ended=self._ended, forgot=self.forgotten.append, parked=self.parked.append, apart=apart,
+            most=8 if apart else 1, retry_seconds=0.001,
         )  # fmt: skip
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
 

@@ -80,6 +80,15 @@ def test_an_object_that_arrives_late_is_scored_and_one_that_never_comes_is_never
     assert clinic.waiting() == 0  # as the photo of somebody who was erased
 
 
+def test_photos_whose_objects_are_not_there_do_not_hold_up_the_others(clinic: Clinic) -> None:
+    clinic.restart(retry_seconds=30)
+    for number in range(5):  # more than a process takes at once
+        clinic.send(clinic.message(b"never stored %d" % number))
+    message = clinic.stored(90)
+    clinic.send(message)
+    assert clinic.answers([message.photo_id])[message.photo_id].prediction is not None
+
+
 def test_a_store_that_is_away_for_a_moment_costs_no_photo(clinic: Clinic) -> None:
     message = clinic.stored(90)
     away = clinic.store.root.with_name("unmounted")
