@@ -71,8 +71,10 @@ def send_in_one_trip(
                 made.body, exchange="", routing_key=queue or message.QUEUE, serializer="json", headers=made.headers,
                 **made.properties,
             )  # fmt: skip
-        if isinstance(producer.channel, _OneClient):
-            _delete(answering, producer.channel.qos, producer.channel.batch.pipeline)
+        if answering and isinstance(producer.channel, _OneClient):
+            pipe = producer.channel.batch.pipeline
+            _delete(answering, producer.channel.qos, pipe)
+            pipe.transaction = True  # a Redis that is full refuses the answers and lets go of what they answer
 
 
 def acknowledge(messages: Sequence[Any]) -> None:

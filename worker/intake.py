@@ -10,6 +10,7 @@ Everything here happens in the consumer's own thread; ``ended`` and ``retire`` m
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -36,6 +37,7 @@ class Intake:
         self._in_hand: set[Waiting] = set()
         self._alone = False  # the only photo in hand is one that a process may have died of
         self._parked = 0
+        self._asked: deque[Callable[[], None]] = deque()
         self._retiring = False
         self._consumer: Any = None
         _put_task(app, self)
@@ -46,11 +48,11 @@ class Intake:
 
     def ended(self, batch: Batch) -> None:
         """Acknowledge what ended, and give back what somebody else is to try."""
-        self._consumer.call_soon(self._settle_all, batch)
+        self._ask(partial(self._settle_all, batch))
 
     def parked(self, more: int) -> None:
         """So many more photos in hand wait for their object: others are taken meanwhile."""
-        self._consumer.call_soon(self._make_room, more)
+        self._ask(partial(self._make_room, more))
 
     def retire(self) -> None:
         """Take no more, and end the consumer when nothing is in hand."""
@@ -62,10 +64,22 @@ class Intake:
     def strategy(self, consumer: Any) -> Callable[..., None]:
         """What Celery calls for each message of a new connection."""
         self._consumer = consumer
-        consumer.call_soon(self._make_room, 0)  # each connection begins with what Celery takes at first
+        self._ask(partial(self._make_room, 0))  # each connection begins with what Celery takes at first
         if self._retiring:
             consumer.call_soon(self._stop_taking)
         return self._take
+
+    def _ask(self, does: Callable[[], None]) -> None:
+        """Have something done in the consumer's thread: on the next connection, if this one breaks before.
+
+        Celery's loop calls what it was asked to in no order, and forgets what is left when one of them fails.
+        """
+        self._asked.append(does)
+        self._consumer.call_soon(self._do_what_was_asked)
+
+    def _do_what_was_asked(self) -> None:
+        while self._asked:
+            self._asked.popleft()()
 
     def _take(self, message: Any, _body: Any, *_: Any) -> None:
         try:

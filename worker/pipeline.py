@@ -107,6 +107,7 @@ class Pipeline:
         self._last_trip_seconds = 0.0
         self._sound = True
         self._retiring = False
+        self._resting: dict[Waiting, threading.Timer] = {}
         self._ready: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._came: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
@@ -123,8 +124,10 @@ class Pipeline:
         self._leave(Batch([self._refused(waiting, error)]))
 
     def retire(self) -> None:
-        """What cannot be done now is given back instead of being tried again here."""
+        """What cannot be done now is given back instead of being tried again here; what rests is tried now."""
         self._retiring = True
+        for waiting in list(self._resting):
+            self._wake(waiting)
 
     @property
     def ready(self) -> int:
@@ -176,13 +179,16 @@ class Pipeline:
         pause = self._retry_seconds * 2**waiting.attempt
         waiting.attempt += 1
         self._parked(1)
-        later = threading.Timer(pause, self._unpark, [waiting])
+        self._resting[waiting] = later = threading.Timer(pause, self._wake, [waiting])
         later.daemon = True
         later.start()
 
-    def _unpark(self, waiting: Waiting) -> None:
-        self._parked(-1)
-        self.put(waiting)
+    def _wake(self, waiting: Waiting) -> None:
+        later = self._resting.pop(waiting, None)
+        if later is not None:  # else it was woken already
+            later.cancel()
+            self._parked(-1)
+            self.put(waiting)
 
     def _infer(self) -> None:
         while True:

@@ -111,6 +111,19 @@ def test_what_cannot_be_fetched_now_is_given_back_by_a_pipeline_that_retires(ben
     assert (type(done.fault), done.said, done.back) == (ObjectMissing, None, True)
 
 
+def test_a_pipeline_that_retires_does_not_wait_for_what_may_be_there_later(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, apart=False, retry_seconds=60)
+    late, never = bench.message(encode(plain_photo(90))), bench.message(b"never stored")
+    sent = [bench.put(late), bench.put(never)]
+    wait_until(lambda: len(bench.parked) == 2, "both wait")
+    bench.store.put(late.object_key, encode(plain_photo(90)))
+    bench.pipeline.retire()
+    done = bench.all_of(sent)
+    assert done[late.photo_id].said is not None
+    assert (type(done[never.photo_id].fault), done[never.photo_id].back) == (ObjectMissing, True)
+    assert sorted(bench.parked) == [-1, -1, 1, 1]
+
+
 def test_a_key_that_no_store_can_hold_is_a_broken_message_not_a_broken_photo(bench: "Bench") -> None:
     done = bench.ask(PredictCase(new_id(), new_id(), sha256_of(b""), "../../etc/passwd"))
     assert (type(done.fault), done.said, done.back) == (MessageUnreadable, None, False)
@@ -242,7 +255,7 @@ class Tricky:
 class Bench:
     """A store, a release, a pipeline, and a message for what is put into the store."""
 
-    def __init__(self, folder: Path, *, apart: bool) -> None:
+    def __init__(self, folder: Path, *, apart: bool, retry_seconds: float = 0.001) -> None:
         self.store = FolderStore(folder / "store")
         self.serving = admit(a_release(folder / "release"), lambda release: Tricky(load_engine(release)))
         engine: Any = self.serving.engine
@@ -259,7 +272,7 @@ class Bench:
         self.pipeline = Pipeline(
             self.serving, store=self.store, clock=At(), send=self._send, began=self.began.append, left=self.left.append,
             ended=self._ended, forgot=self.forgotten.append, parked=self.parked.append, apart=apart,
-            most=8 if apart else 1, retry_seconds=0.001,
+            most=8 if apart else 1, retry_seconds=retry_seconds,
         )  # fmt: skip
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
 
