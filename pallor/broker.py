@@ -74,7 +74,7 @@ def send_in_one_trip(
         if answering and isinstance(producer.channel, _OneClient):
             pipe = producer.channel.batch.pipeline
             _delete(answering, producer.channel.qos, pipe)
-            pipe.transaction = True  # a Redis that is full refuses the answers and lets go of what they answer
+            pipe.transaction = True  # else a Redis that is full refuses the answers, and lets go of what they answer
 
 
 def acknowledge(messages: Sequence[Any]) -> None:
