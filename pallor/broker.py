@@ -80,8 +80,8 @@ def send_in_one_trip(
 def acknowledge(messages: Sequence[Any]) -> None:
     """Acknowledge messages of one channel in one round trip; kombu takes one for each."""
     channel = messages[0].channel if messages else None
-    if isinstance(channel, redis.Channel):
-        with channel.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+    if isinstance(channel, _OneClient):
+        with channel.qos.pipe_or_acquire() as pipe:
             _delete(messages, channel.qos, pipe)
             pipe.execute()
     forget(messages)
@@ -90,7 +90,7 @@ def acknowledge(messages: Sequence[Any]) -> None:
 def forget(messages: Sequence[Any]) -> None:
     """Take leave of messages that Redis was told are acknowledged; of any other broker's by acknowledging each."""
     for message in messages:
-        if isinstance(message.channel, redis.Channel):
+        if isinstance(message.channel, _OneClient):
             virtual.QoS.ack(message.channel.qos, message.delivery_tag)  # type: ignore[no-untyped-call]
         else:
             message.ack()
