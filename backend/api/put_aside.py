@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from backend.access.roles import Role
 from backend.api.parts import TOKEN_OR_SESSION, Parts, answers, caller, shown
-from backend.api.sealed import answer_of
+from backend.api.sealed import answer_of, receipt_for
 from backend.api.submissions import take_in_blob
 from backend.auth import Reach, allow
 from backend.problems import Problem
@@ -44,8 +44,9 @@ def put_aside_api(parts: Parts) -> APIBlueprint:
         """
         note_another_try(database, clock, path.submission_id, by=caller().actor)
         blob = read_blob(database, path.submission_id)
-        taken = blob is not None and take_in_blob(parts, blob, lambda _field, _moment: None)
-        return answer_of(parts, path.submission_id, 201 if taken else 200)
+        if blob is not None and (taken := take_in_blob(parts, blob, lambda _field, _moment: None)):
+            return receipt_for(taken)
+        return answer_of(parts, path.submission_id)
 
     @bp.post("/sealed/<submission_id>/discard", responses=answers({200: sealed.DiscardedOut}, 404, 409))
     @allow(Role.ADMIN, reach=Reach.PATH)

@@ -1,6 +1,7 @@
 """The sealed door: what a phone sealed to its site's key comes in here, also while the phone is locked."""
 
 from functools import partial
+from typing import Any
 
 from flask import Response, request
 from flask_openapi import APIBlueprint
@@ -10,7 +11,7 @@ from backend.access.roles import Role
 from backend.access.sealing import MAX_SEALED_BYTES
 from backend.api.parts import TOKEN_OR_SESSION, Parts, about, answers, caller, shown
 from backend.api.pieces import read_piece
-from backend.api.submissions import take_in_blob
+from backend.api.submissions import TakenIn, take_in_blob
 from backend.auth import Reach, allow, check_before_end
 from backend.problems import Problem, told
 from backend.services.give_sealing_keys import give_sealing_keys
@@ -75,38 +76,55 @@ def sealed_api(parts: Parts) -> APIBlueprint:
         piece = read_piece(header, MAX_SEALED_BYTES, _too_large)
         digest = received.to_sha256(header.repr_digest, "Repr-Digest")
         blob = Announced(path.submission_id, query.site, digest, piece.size)
-        who, taken = caller(), False
+        who = caller()
         arrived = receive_sealed(
             database, clock, blob, piece.offset, piece.data, within=who.sites, by=who.actor, whole=piece.whole
         )
-        if arrived is not None:
-            taken = take_in_blob(parts, arrived, partial(check_before_end, who))
-        return answer_of(parts, path.submission_id, 201 if taken else 200)
+        if arrived is not None and (taken := take_in_blob(parts, arrived, partial(check_before_end, who))):
+            return receipt_for(taken)
+        return answer_of(parts, path.submission_id)
 
     @bp.get("/sealed/<submission_id>", responses=answers(_GOOD, 404, 409, 410))
     @allow(Role.FIELD, reach=Reach.PATH, delivers=True)
     def get_sealed(path: sealed.SealedPath) -> Response:
         """How much of a submission is here, its receipt, or why it was refused"""
-        return answer_of(parts, path.submission_id, 200)
+        return answer_of(parts, path.submission_id)
 
     return bp
 
 
-def answer_of(parts: Parts, submission_id: str, status: int) -> Response:
-    """How it stands with a submission; ``status``: of its receipt."""
+def receipt_for(taken: TakenIn) -> Response:
+    """The receipt of what this request has put on record, without reading there what it wrote."""
+    blob = taken.blob
+    return _receipt(blob.submission_id, blob.sealed_sha256, taken.case_id, taken.receipt, len(blob.data), 201)
+
+
+def answer_of(parts: Parts, submission_id: str) -> Response:
+    """How it stands with a submission."""
     row, held = show_sealed(parts.database, submission_id)
+    if row.state == "received":
+        return _receipt(row.id, row.sealed_sha256, row.case_id, row.receipt, held, 200)
     if row.case_id is not None:
         about(row.case_id)
     if row.state == "uploading":
         said = {"submission_id": row.id, "state": "uploading", "received_bytes": held, "bytes": row.bytes}
         response = shown(sealed.SealedProgress(**said), 202)
-    elif row.state == "received":
-        known = {"submission_id": row.id, "sealed_sha256": row.sealed_sha256, "case_id": row.case_id}
-        response = shown(sealed.SealedReceipt(**known, state="received", **row.receipt), status)
     else:
         response = told(Problem(**row.problem))
+    return _with_state(response, row.state, held)
+
+
+def _receipt(
+    submission_id: str, sealed_sha256: str, case_id: str, receipt: dict[str, Any], size: int, status: int
+) -> Response:
+    about(case_id)
+    known: dict[str, Any] = {"submission_id": submission_id, "sealed_sha256": sealed_sha256, "case_id": case_id}
+    return _with_state(shown(sealed.SealedReceipt(**known, state="received", **receipt), status), "received", size)
+
+
+def _with_state(response: Response, state: str, held: int) -> Response:
     response.headers["Upload-Offset"] = str(held)
-    response.headers["Sealed-State"] = row.state
+    response.headers["Sealed-State"] = state
     return response
 
 

@@ -1,6 +1,7 @@
 """From what a phone sealed to what its open routes would have been sent: opened, read and checked in the same way."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,14 +25,24 @@ from backend.services.take_in_sealed import Opened, keep_for_later, put_aside, t
 from backend.wire import container, follow_up, received, rights, sealed
 from pallor.errors import Refused, Unavailable
 
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What this request put on record of a blob. ``receipt``: as ``sealed`` has it."""
+
+    blob: Arrived
+    case_id: str
+    receipt: dict[str, Any]
+
+
 Word = tuple[Callable[[Connection], object], str | None]  # what writes it down, and whose it says it is
 Check = Callable[[str, datetime], None]  # raises for a moment at which the sender could not have sealed this any more
 
 _NOT_TO_BE_KEPT = (CaseErased, ConsentWithdrawn)
 
 
-def take_in_blob(parts: Parts, blob: Arrived, check: Check) -> bool:
-    """Open a blob and record what lies in it; True when this request did so. What was refused is put aside.
+def take_in_blob(parts: Parts, blob: Arrived, check: Check) -> TakenIn | None:
+    """Open a blob and record what lies in it; None when this request did not. What was refused is put aside.
 
     Raises:
         IdTaken, ContentDiffers: another submission came under its id meanwhile.
@@ -44,17 +55,17 @@ def take_in_blob(parts: Parts, blob: Arrived, check: Check) -> bool:
         text, rest = container.header_of(opened)
         said = strict_json(text)
         about = container.about(said)
-        taken_in = take_in_sealed(parts.intake, blob, _read(parts, blob, said, rest, check))
+        receipt = take_in_sealed(parts.intake, blob, _read(parts, blob, said, rest, check))
     except Unavailable:
         keep_for_later(parts.intake, blob)
         raise
     except (Refused, ValidationError) as error:
         keep = not isinstance(error, _NOT_TO_BE_KEPT)
         put_aside(parts.intake, blob, problem_of(error).model_dump(mode="json"), about, keep=keep)
-        return False
+        return None
     # It may have been for this case that a line of a laboratory's report was kept; cut off here, the sweeper does it.
     settle_waiting(Laboratory(parts.database, parts.clock, parts.settings.label_table), said["case_id"])
-    return taken_in
+    return None if receipt is None else TakenIn(blob, said["case_id"], receipt)
 
 
 def _read(parts: Parts, blob: Arrived, said: dict[str, Any], rest: bytes, check: Check) -> Opened:

@@ -45,8 +45,9 @@ class Opened:
     photos: Sequence[tuple[Declaration, bytes]] = field(default=(), repr=False)
 
 
-def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
-    """Record everything that lay in a blob, in one transaction; False when another request has just done so.
+def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> dict[str, Any] | None:
+    """Record everything that lay in a blob, in one transaction; the receipt that is now on record of it, None when
+    another request has just recorded it.
 
     Raises:
         Refused: as the open routes do. Nothing of it is recorded.
@@ -57,7 +58,7 @@ def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
     begun = intake.clock.now()
     with intake.database.write() as tx:
         if not put_on_record(intake.database, tx, intake.clock, blob):
-            return False
+            return None
         claims = begin_claims(tx, begun, *keys)
     for key, (_, one) in zip(keys, seen, strict=True):
         intake.store.put(key, one.stored)
@@ -72,11 +73,11 @@ def take_in_sealed(intake: Intake, blob: Arrived, opened: Opened) -> bool:
             ask_to_take_away(intake.database, tx, begun, keys)
         raise
     if receipt is None:
-        return False
+        return None
     waiting = [(photo, one) for photo, one in seen if _state(receipt, photo.photo_id) == "waiting"]
     if waiting:
         intake.send(*(message_for(photo.case_id, photo.photo_id, one.stored_sha256) for photo, one in waiting))
-    return True
+    return receipt
 
 
 def put_aside(intake: Intake, blob: Arrived, problem: dict[str, Any], about: dict[str, Any], *, keep: bool) -> None:
