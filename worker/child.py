@@ -106,6 +106,13 @@ def not_admitted(line: ChildLine, error: PallorError, *, gpu: bool = False) -> i
     return NOT_ADMITTED
 
 
+def _end_process(failed: threading.ExceptHookArgs) -> None:
+    """A thread failed in a way that nobody foresaw. The others would wait for it; another process takes the photos."""
+    name = failed.thread.name if failed.thread else None
+    log.critical("a thread has failed, and its process ends", extra={"thread_name": name, "fault": failed.exc_value})
+    os._exit(1)
+
+
 def _tell_of_build(phase: str, done: int, total: int) -> None:
     log.info("building a plan for this GPU", extra={"phase": phase, "done": done, "total": total})
 
@@ -134,6 +141,7 @@ class _Child:
 
     def serve(self, leave: Serve, heard: Any) -> int:
         self._intake.suspect(leave.suspects)
+        threading.excepthook = _end_process
         threading.Thread(target=self._obey, args=(heard,), name="orders", daemon=True).start()
         signals.worker_ready.connect(self._take_signals, weak=False)
         code = serve_solo(self._app, self._queue, f"{os.getpid()}")

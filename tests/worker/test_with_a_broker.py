@@ -1,6 +1,7 @@
 """A real worker process on a real Valkey server: what is sent is answered, whoever dies in between."""
 
 import os
+import resource
 import shutil
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from kombu import Connection, Producer
 
+from benchmarks.serve.bench import processes_below
 from pallor.digest import sha256_of
 from pallor.ids import new_id
 from pallor.image.decode import encode
@@ -238,6 +240,16 @@ def test_a_photo_in_the_hands_of_a_killed_worker_is_answered_by_the_next(clinic:
     clinic.start_worker()
     answers = clinic.answers([*others, held.photo_id])
     assert all(answer.prediction for answer in answers.values())
+
+
+def test_a_process_one_thread_of_which_fails_ends_and_the_next_answers_its_photo(clinic: Clinic) -> None:
+    clinic.report()
+    for pid in processes_below(clinic.worker.pid):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))  # as if the disk were full
+    sent = [clinic.send(clinic.stored(green)) for green in (60, 61)]
+    assert all(answer.prediction for answer in clinic.answers(sent).values())
+    assert "a process died; another is started" in clinic.log.read_text()
+    assert "sat over a photo for too long" not in clinic.log.read_text()
 
 
 def test_an_answer_that_could_not_be_sent_is_not_taken_for_done(keeping_clinic: Clinic) -> None:
