@@ -61,7 +61,7 @@ def swap_releases(bench: Bench, release: Path, *, swaps: int, per_second: float)
     try:
         return swap(bench, ours, names, swaps, per_second)
     finally:
-        ours.stop()
+        ours.close()
 
 
 def swap(bench: Bench, ours: Ours, names: Sequence[str], swaps: int, per_second: float) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Floor:
             end.recv()
         return time.perf_counter() - began
 
-    def stop(self) -> None:
+    def close(self) -> None:
         for process in self._processes:
             process.kill()
             process.join()

@@ -50,7 +50,7 @@ class Ours:
         try:
             self.warm_up()
         except BaseException:
-            self.stop()
+            self.close()
             raise
 
     def warm_up(self) -> None:
@@ -65,7 +65,7 @@ class Ours:
     def cpu(self) -> float:
         return cpu_seconds(self.process.pid)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self.process.terminate()
         self.process.wait()
         self._log.close()
@@ -84,14 +84,14 @@ class Obvious:
         try:
             self.timed()
         except BaseException:
-            self.stop()
+            self.close()
             raise
 
     def timed(self) -> Timed:
         self._bench.stage(_OBVIOUS)
         return Timed(self._bench.seconds_until_answered(_OBVIOUS))
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._process.terminate()
         self._process.wait()
 
@@ -111,7 +111,7 @@ class Lit:
             _until(lambda: _answers(f"{self._url}/health"), "LitServe")
             self.timed()
         except BaseException:  # else it would go on without us
-            self.stop()
+            self.close()
             raise
 
     def timed(self) -> Timed:
@@ -135,7 +135,7 @@ class Lit:
         """Out of its turn: its processes look for work without end, which would slow whoever is timed."""
         os.killpg(self._process.pid, signal.SIGSTOP)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
