@@ -87,7 +87,8 @@ def test_every_layer_is_named_with_its_bits(made):
     assert {(row["name"], row["op"]) for row in made.nodes if row["precision"] == "int4"} <= nodes
 
 
-def test_fine_tuning_changes_the_integers_and_is_the_same_every_time(release, made):
+def test_fine_tuning_changes_the_integers_and_is_the_same_every_time(release, made, monkeypatch):
+    monkeypatch.setattr("trainer.quantize.files.export_float32", lambda *_: made.files["fp32"])  # as it was before
     told = []
     again = quantize(release, TRAIN.inputs, recipe(), stepped=lambda: told.append(1))
     assert again.files["int8"] == made.files["int8"]
