@@ -28,7 +28,7 @@ from pallor.release.repository import contents
 from sync.__main__ import main
 from sync.identity import read_identity
 from tests.support.clinic import Clinic
-from tests.support.cycle import Made
+from tests.support.cycle import made_once
 from tests.support.releases import a_release
 from tests.support.repository import a_repository
 from tests.support.valkey import Valkey
@@ -141,10 +141,9 @@ class Node:
 
 
 @pytest.fixture
-def trained(tmp_path):
-    """The folder of a candidate that the trainer has just made."""
-    (tmp_path / "trainer").mkdir()
-    return Made(tmp_path / "trainer").candidate
+def trained(tmp_path_factory):
+    """The folder of a candidate that the trainer has made."""
+    return made_once(tmp_path_factory).candidate
 
 
 @pytest.fixture

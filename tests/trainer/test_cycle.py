@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="the trainer's extra is not installed")
 
 from pallor.release.shelf import Release, Shelf
-from tests.support.cycle import Made
+from tests.support.cycle import made_once
 from tests.trainer.whole_round import Kill, Killed
 from trainer.__main__ import main
 from worker.engines.plan import load_engine, on_cpu
@@ -96,4 +96,4 @@ def test_a_timer_does_nothing_until_enough_is_new(made, capsys):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A candidate made by the command from drawn photos, in the shortest possible training."""
-    return Made(tmp_path_factory.mktemp("cycle"))
+    return made_once(tmp_path_factory)
