@@ -27,7 +27,7 @@ up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--da
 
 test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
 	@$(BIN)/python -m deploy.web || true
-	@PYTEST_DEBUG_TEMPROOT=$(SCRATCH) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= PYTEST_DEBUG_TEMPROOT=$(SCRATCH) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 web: $(VENV)/.test  ## build the phone's app (backend/web/dist), which demo, up and test do by themselves
 	@$(BIN)/python -m deploy.web
