@@ -108,8 +108,8 @@ def not_admitted(line: ChildLine, error: PallorError, *, gpu: bool = False) -> i
 
 def _end_process(failed: threading.ExceptHookArgs) -> None:
     """A thread failed in a way that nobody foresaw. The others would wait for it; another process takes the photos."""
-    name = failed.thread.name if failed.thread else None
-    log.critical("a thread has failed, and its process ends", extra={"thread_name": name, "fault": failed.exc_value})
+    name = failed.thread.name if failed.thread else "?"
+    log.critical("the thread %s has failed, and its process ends", name, extra={"fault": failed.exc_value})
     os._exit(1)
 
 
