@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # Tests make and throw away thousands of databases: in memory, where 4 GB of it are free.
 SCRATCH = $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && echo /dev/shm)
+# Where Python is forbidden to keep what it compiled, each of the many commands that tests start would compile it anew.
+KEEP_COMPILED = PYTHONDONTWRITEBYTECODE=
 EXTRAS := sync worker backend onebox trainer
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ up: $(VENV)/.onebox  ## the same parts with a data folder that stays; ARGS="--da
 
 test: $(VENV)/.test  ## every test, two files at once; ARGS="tests/kernel -k altitude", JOBS=4
 	@$(BIN)/python -m deploy.web || true
-	@PYTHONDONTWRITEBYTECODE= PYTEST_DEBUG_TEMPROOT=$(SCRATCH) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(KEEP_COMPILED) PYTEST_DEBUG_TEMPROOT=$(SCRATCH) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 web: $(VENV)/.test  ## build the phone's app (backend/web/dist), which demo, up and test do by themselves
 	@$(BIN)/python -m deploy.web
