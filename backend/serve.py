@@ -1,11 +1,15 @@
 """gunicorn, started from our own command so that settings come from one place."""
 
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.util import close_graceful
+from gunicorn.workers.gthread import ThreadWorker
 
 # A phone on 2G may need minutes for one photo. Threads are patient; the timeout only ends a process that hangs.
 _TIMEOUT_SECONDS = 120
@@ -22,7 +26,7 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
             "bind": bind,
             "workers": processes,
             "threads": threads,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "timeout": _TIMEOUT_SECONDS,
             "graceful_timeout": 10,
             "keepalive": 30,
@@ -38,6 +42,22 @@ def serve(create: Callable[[], Flask], bind: str, processes: int, threads: int) 
 def _end_after(_worker: Any, request: Any) -> None:
     if request.path.startswith(_NOT_KEPT):
         request.force_close()
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Takes leave of a connection in the thread that answered on it.
+
+    gunicorn waits up to two seconds for the other side's end, and does so in the one thread that accepts connections: a
+    phone that is gone, or far away, would keep all others waiting.
+    """
+
+    def handle(self, conn: Any) -> Any:
+        kept = super().handle(conn)
+        if kept is False:
+            with suppress(OSError):  # it was closed already
+                close_graceful(conn.sock.dup())
+                conn.sock.shutdown(socket.SHUT_RDWR)  # now there is nothing more to wait for
+        return kept
 
 
 class _JsonLog(Logger):  # type: ignore[misc]
