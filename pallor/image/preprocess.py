@@ -104,7 +104,9 @@ def tight(photo: Photo) -> Photo:
 def without_rim(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """Where the mask and all within so many rows and columns are inside; beyond the photo nothing is."""
     for _ in range(2):  # along the rows' axis, then along the other
-        padded, rows = np.pad(mask, ((pixels, pixels), (0, 0))), len(mask)
+        rows = len(mask)
+        padded = np.zeros((rows + 2 * pixels, mask.shape[1]), bool)
+        padded[pixels : pixels + rows] = mask
         mask = np.logical_and.reduce([padded[at : at + rows] for at in range(2 * pixels + 1)]).T
     return mask
 

@@ -189,7 +189,8 @@ def _smoothed_down(planes: Array, sigma: float) -> Array:
     """Along the second axis, block by block: a block and what surrounds it, times weights that are the same for all."""
     weights, rows = _weights(sigma), planes.shape[1]
     reach = (weights.shape[1] - _BLOCK) // 2
-    padded = np.pad(planes, ((0, 0), (reach, reach + -rows % _BLOCK), (0, 0)))
+    padded: Array = np.zeros((len(planes), rows + 2 * reach + -rows % _BLOCK, planes.shape[2]), planes.dtype)
+    padded[:, reach : reach + rows] = planes
     blocks = sliding_window_view(padded, weights.shape[1], axis=1)[:, ::_BLOCK].swapaxes(2, 3)
     return (weights @ blocks).reshape(len(planes), -1, planes.shape[2])[:, :rows]
 
