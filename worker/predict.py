@@ -53,10 +53,15 @@ def answer(
         photo_id=photo_id,
         release_id=release_id,
         probability=float(answers.probability[at]),
-        cam=tuple(tuple(row) for row in answers.cam[at].tolist()),
-        embedding=tuple(answers.embedding[at].tolist()),
+        cam=tuple(tuple(row) for row in _spelled(answers.cam[at]).tolist()),
+        embedding=tuple(_spelled(answers.embedding[at]).tolist()),
         engine=serving.engine.describe(),
         scored_at=clock.now(),
         seconds=seconds,
     )
     return RecordPrediction(photo_id, release_id, prediction=prediction, shadow=shadow)
+
+
+def _spelled(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """As they are written down: a float32 holds seven digits, and JSON would spell seventeen."""
+    return values.astype(np.float64).round(6)
