@@ -12,6 +12,7 @@ from backend.api.parts import Parts
 from backend.problems import problem_of, strict_json
 from backend.services.acknowledge_alert import acknowledge_alert
 from backend.services.amend_case import record_amendment
+from backend.services.audit import Entry
 from backend.services.give_sealing_keys import open_blob
 from backend.services.receive_report import Laboratory
 from backend.services.receive_sealed import Arrived
@@ -35,7 +36,7 @@ class TakenIn:
     receipt: dict[str, Any]
 
 
-Word = tuple[Callable[[Connection], object], str | None]  # what writes it down, and whose it says it is
+Word = tuple[Callable[[Connection], Entry | None], str | None]  # what writes it down, and whose it says it is
 Check = Callable[[str, datetime], None]  # raises for a moment at which the sender could not have sealed this any more
 
 _NOT_TO_BE_KEPT = (CaseErased, ConsentWithdrawn)
@@ -96,16 +97,16 @@ def _case(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: 
 
 
 def _photos(_parts: Parts, _header: sealed.Header, _now: datetime, _check: Check, _by: str) -> Word:
-    return lambda _tx: None, None
+    return _by_itself(lambda _tx: None), None
 
 
 def _amendment(parts: Parts, header: sealed.Header, now: datetime, _check: Check, by: str) -> Word:
     body = received.AmendmentIn.model_validate(header.body)
     changes, amendment_id = received.to_changes(body, now), sealed.needed(header, "amendment_id")
     table = parts.settings.label_table
-    return lambda tx: record_amendment(
+    return _by_itself(lambda tx: record_amendment(
         parts.database, tx, parts.clock, header.case_id, amendment_id, changes, body.reason, table, by=by
-    ), None  # fmt: skip
+    )), None  # fmt: skip
 
 
 def _consent(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
@@ -113,9 +114,9 @@ def _consent(parts: Parts, header: sealed.Header, now: datetime, check: Check, b
     said, consent_id = rights.to_consent(body, now), sealed.needed(header, "consent_id")
     check("at", said.at)
     table = parts.settings.label_table
-    return lambda tx: record_statement(
+    return _by_itself(lambda tx: record_statement(
         parts.database, tx, parts.clock, header.case_id, consent_id, body.purpose, said, table, given=body.given, by=by
-    ), None  # fmt: skip
+    )), None  # fmt: skip
 
 
 def _follow_up(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
@@ -123,9 +124,9 @@ def _follow_up(parts: Parts, header: sealed.Header, now: datetime, check: Check,
     received.check_not_ahead("at", body.at, now)
     check("at", body.at)
     follow_up_id = sealed.needed(header, "follow_up_id")
-    return lambda tx: record_follow_up(
+    return _by_itself(lambda tx: record_follow_up(
         parts.database, tx, parts.clock, header.case_id, follow_up_id, body.state, body.at, body.note, by=by
-    ), None  # fmt: skip
+    )), None  # fmt: skip
 
 
 def _acknowledgement(parts: Parts, header: sealed.Header, now: datetime, check: Check, by: str) -> Word:
@@ -133,7 +134,16 @@ def _acknowledgement(parts: Parts, header: sealed.Header, now: datetime, check: 
     received.check_not_ahead("at", body.at, now)
     check("at", body.at)
     result_id = sealed.needed(header, "result_id")
-    return lambda tx: acknowledge_alert(tx, parts.clock, header.case_id, result_id, body.at, by=by), None
+    return _by_itself(lambda tx: acknowledge_alert(tx, parts.clock, header.case_id, result_id, body.at, by=by)), None
+
+
+def _by_itself(record: Callable[[Connection], object]) -> Callable[[Connection], None]:
+    """What tells feed and trail of what it writes down."""
+
+    def recorded(tx: Connection) -> None:
+        record(tx)
+
+    return recorded
 
 
 _WORDS: dict[str, Callable[[Parts, sealed.Header, datetime, Check, str], Word]] = {

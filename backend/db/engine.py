@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any
@@ -80,6 +80,12 @@ class Database:
     def insert_once(self, tx: Connection, table: Table, row: dict[str, Any]) -> bool:
         """Insert a row unless its primary key is there already; True when this call made it."""
         return tx.execute(_insert_once(table, self.engine.dialect.name), row).first() is not None
+
+    def insert_new(self, tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> set[tuple[Any, ...]]:
+        """``insert_once`` of several rows by one statement; the primary keys of those that this call made."""
+        if not rows:
+            return set()
+        return set(map(tuple, tx.execute(_insert_once(table, self.engine.dialect.name), rows)))
 
     def scrub(self) -> bool:
         """Take what was deleted out of SQLite's files as well; False while somebody's reading holds them: try again.

@@ -101,15 +101,15 @@ def stands(result_id: ColumnElement[str]) -> ColumnElement[bool]:
 
 def note_change(tx: Connection, clock: Clock, kind: str, entity_id: str, case_id: str) -> None:
     """Tell the feed that something of a case is new or different (``backend.wire.out.ChangeOut`` lists what)."""
-    note_changes(tx, clock, kind, [(entity_id, case_id)])
+    note_changes(tx, clock, [(kind, entity_id, case_id)])
 
 
-def note_changes(tx: Connection, clock: Clock, kind: str, of: Sequence[tuple[str, str]]) -> None:
-    """``note_change`` of several things, each before its case."""
+def note_changes(tx: Connection, clock: Clock, of: Sequence[tuple[str, str, str]]) -> None:
+    """``note_change`` of several things: of each its kind, its id and its case."""
     now = clock.now()
     rows = [
         {"kind": kind, "entity_id": entity_id, "case_id": case_id, "of_case": case_id, "at": now}
-        for entity_id, case_id in of
+        for kind, entity_id, case_id in of
     ]
     if rows:
         tx.execute(_CHANGE, rows)

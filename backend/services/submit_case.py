@@ -6,8 +6,8 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from backend.db.engine import Database
 from backend.db.tables import amendments, cases, consents, sites
-from backend.services.audit import write_audit
-from backend.services.records import ContentDiffers, IdTaken, case_row, check_not_erased, note_change
+from backend.services.audit import Entry, write_audits
+from backend.services.records import ContentDiffers, IdTaken, case_row, check_not_erased, note_changes
 from backend.services.standing_consents import first_withdrawn
 from pallor.case import Case, differences
 from pallor.clock import Clock
@@ -33,13 +33,19 @@ def submit_case(database: Database, clock: Clock, case: Case, *, within: frozens
         CaseErased: it was on record, and is not to come back.
     """
     with database.write() as tx:
-        return record_case(database, tx, clock, case, within=within, by=by)
+        entry = record_case(database, tx, clock, case, within=within, by=by)
+        if entry is not None:
+            note_changes(tx, clock, [("case", case.id, case.id)])
+            write_audits(tx, clock, by, [entry])
+        return entry is not None
 
 
 def record_case(
     database: Database, tx: Connection, clock: Clock, case: Case, *, within: frozenset[str] | None, by: str
-) -> bool:
-    """``submit_case`` in a transaction that records more."""
+) -> Entry | None:
+    """``submit_case`` in a transaction that records more, which tells feed and trail of everything at once: what the
+    trail is to hold of a case that is new; None for one that was here already.
+    """
     row = {
         "id": case.id,
         "site": case.site,
@@ -55,16 +61,14 @@ def record_case(
         raise IdTaken("case_id", case.id)
     if database.insert_once(tx, cases, row):
         _record_consents(tx, case, row)
-        note_change(tx, clock, "case", case.id, case.id)
-        write_audit(tx, clock, by, "case.submit", case.id, case_id=case.id, new=case.to_json())
-        return True
+        return Entry("case.submit", case.id, case.id, new=case.to_json())
     there = case_row(tx, case.id)
     if within is not None and there.site not in within:  # nothing of another site's case is told
         raise IdTaken("case_id", case.id)
     # An amended case keeps the digest of what was submitted, so the phone's late repeat is still the same case.
     if there.submitted_digest != case.digest():
         raise ContentDiffers("case_id", case.id, differences(_submitted(tx, there), case.to_json()))
-    return False
+    return None
 
 
 def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
@@ -80,8 +84,8 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:
-    known = connection.execute(_SITE, {"site": site}).scalar()
-    if known is None or (within is not None and site not in within):
+    known = connection.execute(_SITE, {"site": site}).scalar() is not None if within is None else site in within
+    if not known:
         raise SiteNotYours(
             "not one of your sites", field="site", value=site,
             remedy="Use the code of a site you belong to (GET /api/v1/session lists them), or ask an administrator.",

@@ -205,19 +205,32 @@ def record_whole_photo(
     return intake.database.insert_once(tx, photos, photo.to_row(size) | stamp | _facts(intake, seen))
 
 
-def tell_of_photos(intake: Intake, tx: Connection, taken_in: Sequence[tuple[Declaration, Seen]], *, by: str) -> None:
+def tell_of_photos(
+    intake: Intake,
+    tx: Connection,
+    taken_in: Sequence[tuple[Declaration, Seen]],
+    *,
+    by: str,
+    came_with: Entry | None = None,
+) -> None:
     """Tell the feed and the trail of photos that were written down, and whose photographs they are, too; derive the
     labels that follow.
+
+    Args:
+        came_with: what the trail is to hold of a new case that these are of; it has no results yet, and so no label.
     """
-    note_changes(tx, intake.clock, "photo", [(photo.photo_id, photo.case_id) for photo, _ in taken_in])
-    write_audits(tx, intake.clock, by, [_entry(photo, seen) for photo, seen in taken_in])
-    followed = {photo.case_id for photo, _ in taken_in}
+    news = [] if came_with is None else [("case", came_with.entity_id, came_with.entity_id)]
+    news += [("photo", photo.photo_id, photo.case_id) for photo, _ in taken_in]
+    note_changes(tx, intake.clock, news)
+    entries = [] if came_with is None else [came_with]
+    write_audits(tx, intake.clock, by, entries + [_entry(photo, seen) for photo, seen in taken_in])
+    followed = set() if came_with is not None else {photo.case_id for photo, _ in taken_in}
     for photo, seen in taken_in:
         if seen.perceptual is None:
             continue
         warned = warn_of_same_photo(intake.database, tx, intake.clock, photo.case_id, photo.photo_id, seen.perceptual)
         # Each hears of its own photo: this one may be of a site that it cannot see.
-        note_changes(tx, intake.clock, "photo", [(photo_id, case_id) for case_id, photo_id in warned])
+        note_changes(tx, intake.clock, [("photo", photo_id, case_id) for case_id, photo_id in warned])
         followed |= {case_id for case_id, _ in warned}
     for case_id in sorted(followed):
         derive_label(tx, intake.clock, case_id, intake.label_table, by=by)

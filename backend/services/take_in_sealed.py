@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from backend.db.tables import photos
-from backend.services.audit import write_audit
+from backend.services.audit import Entry, write_audit
 from backend.services.receive_photo import declare
 from backend.services.receive_sealed import OPEN, Arrived, put_on_record, settle
 from backend.services.records import case_row
@@ -34,14 +34,14 @@ from pallor.store.port import image_key
 class Opened:
     """What lay in a blob.
 
-    ``record``: writes the word itself down (the case, the amendment, ...), as the open route of its kind does.
-    ``subject_code``: where the word names it.
+    ``record``: writes the word itself down (the case, the amendment, ...), as the open route of its kind does; of a new
+    case, what feed and trail are still to be told. ``subject_code``: where the word names it.
     """
 
     kind: str
     case_id: str
     subject_code: str | None
-    record: Callable[[Connection], object]
+    record: Callable[[Connection], Entry | None]
     photos: Sequence[tuple[Declaration, bytes]] = field(default=(), repr=False)
 
 
@@ -108,8 +108,9 @@ def _record(
     """Write it all down; the receipt, None when another request was first, with the same."""
     if opened.kind != "case":
         case_row(tx, opened.case_id, within=frozenset({blob.site}))
-    opened.record(tx)
-    became = _record_photos(intake, tx, opened.case_id, seen, blob.by) if seen else []
+    new_case = opened.record(tx)
+    became, taken_in = _record_photos(intake, tx, opened.case_id, seen, blob.by) if seen else ([], [])
+    tell_of_photos(intake, tx, taken_in, by=blob.by, came_with=new_case)
     receipt = {
         "received_at": utc_text(intake.clock.now()),
         "digests": {photo.photo_id: photo.uploaded_sha256 for photo, _ in seen},
@@ -122,8 +123,8 @@ def _record(
 
 def _record_photos(
     intake: Intake, tx: Connection, case_id: str, seen: list[tuple[Declaration, Seen]], by: str
-) -> list[dict[str, Any]]:
-    """What became of each photo."""
+) -> tuple[list[dict[str, Any]], list[tuple[Declaration, Seen]]]:
+    """What became of each photo, and those that are new on record."""
     standing = standing_consents(tx, [case_id])[case_id]
     became: list[dict[str, Any]] = []
     taken_in: list[tuple[Declaration, Seen]] = []
@@ -142,8 +143,7 @@ def _record_photos(
                 taken_in.append((photo, one))
             state, refusal = _as_it_is(tx, photo.photo_id)
         became.append({"photo_id": photo.photo_id, "state": state, "refusal": refusal})
-    tell_of_photos(intake, tx, taken_in, by=by)
-    return became
+    return became, taken_in
 
 
 def _as_it_is(tx: Connection, photo_id: str) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from backend.services.ask_challenger import ask_challenger
-from backend.services.record_prediction import record_prediction
+from backend.services.record_prediction import record_prediction, record_predictions
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
 from pallor.ids import new_id
@@ -38,6 +38,20 @@ def test_a_challenger_that_is_taken_on_shows_what_it_says_of_a_photo_it_knew(api
     assert api.get(f"/cases/{waiting[0]}", "field")["photos"][0]["state"] == "scored"
 
 
+def test_answers_for_one_photo_that_come_together_are_recorded_as_if_one_after_the_other(api, waiting):
+    come = [
+        _said(waiting[1], "toy-2", 0.9, shadow=True),
+        RecordPrediction(waiting[1], "toy-1", refusal="region-too-small"),
+        _said(waiting[1], "toy-1", 0.2),
+        _said(waiting[1], "toy-1", 0.2),
+        _said(waiting[1], "toy-2", 0.9),
+    ]
+    assert record_predictions(api.parts.database, api.clock, come, "who-2024") == come[:3]
+    shown = {one["release_id"]: one["shown"] for one in api.get("/predictions", "admin")["items"]}
+    assert shown == {"toy-1": True, "toy-2": False}
+    assert api.get(f"/cases/{waiting[0]}", "field")["photos"][0]["state"] == "scored"
+
+
 def test_a_challenger_is_asked_about_an_answered_photo_while_one_serves(api, waiting):
     asked = []
 
@@ -67,9 +81,14 @@ def _report(api, **facts):
 
 
 def _answer(api, photo_id, release_id, probability, *, shadow=False):
+    said = _said(photo_id, release_id, probability, shadow=shadow)
+    return record_prediction(api.parts.database, api.clock, said, "who-2024")
+
+
+def _said(photo_id, release_id, probability, *, shadow=False):
     prediction = replace(a_prediction(probability), photo_id=photo_id, release_id=release_id)
     payload = RecordPrediction(photo_id, release_id, prediction, shadow=shadow).to_payload()
-    return record_prediction(api.parts.database, api.clock, RecordPrediction.from_payload(payload), "who-2024")
+    return RecordPrediction.from_payload(payload)
 
 
 @pytest.fixture(autouse=True)
