@@ -51,6 +51,7 @@ NOT_ADMITTED = 3  # exit code
 # What Celery takes at once. A GPU is fed two batches of the largest size. What a process on a CPU holds no other can
 # begin: so it holds one beside the one that it is at, and a few more where fetching one takes longer than answering it.
 _IN_HAND, _IN_HAND_FROM_AFAR, _IN_HAND_ON_GPU = 2, 8, 64
+_TOGETHER = 4  # photos that a CPU infers at once under a backlog; more save little
 # Threads hand photos on to each other; Python lets one that waits for another's turn wait 5 ms unless told less.
 _TURN_SECONDS = 0.0005
 
@@ -132,8 +133,8 @@ class _Child:
         self._pipeline = Pipeline(
             serving, store=store, clock=clock, send=Sender(self._app), began=self._began,
             left=self._left, ended=lambda batch: self._intake.ended(batch), forgot=self._forgot,
-            parked=lambda more: self._intake.parked(more),
-            shadow=self._shadow, apart=gpu, most=BATCH[-1] if gpu else 1, fetchers=settings.decoder_threads,
+            room=lambda more: self._intake.room(more),
+            shadow=self._shadow, apart=gpu, most=BATCH[-1] if gpu else _TOGETHER, fetchers=settings.decoder_threads,
             retry_seconds=settings.retry_seconds,
         )  # fmt: skip
         self._queue = PredictCase.SHADOW_QUEUE if self._shadow else PredictCase.QUEUE

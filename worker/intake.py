@@ -23,7 +23,7 @@ from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
 
 log = logging.getLogger(__name__)
 
-_MOST_PARKED = 8  # while more wait for their object, the store is away for all
+_MOST_MORE = 8  # while more wait for their object, the store is away for all
 _DEADLY = 2  # processes that died with a photo in hand, the second with no other
 
 
@@ -36,7 +36,7 @@ class Intake:
         self._held: deque[Waiting] = deque()
         self._in_hand: set[Waiting] = set()
         self._alone = False  # the only photo in hand is one that a process may have died of
-        self._parked = 0
+        self._more = 0  # photos in hand than Celery takes at first
         self._asked: deque[Callable[[], None]] = deque()
         self._retiring = False
         self._consumer: Any = None
@@ -50,8 +50,8 @@ class Intake:
         """Acknowledge what ended, and give back what somebody else is to try."""
         self._ask(partial(self._settle_all, batch))
 
-    def parked(self, more: int) -> None:
-        """So many more photos in hand wait for their object: others are taken meanwhile."""
+    def room(self, more: int) -> None:
+        """So many more photos may be in hand, because some wait for their object, or for a backlog."""
         self._ask(partial(self._make_room, more))
 
     def retire(self) -> None:
@@ -94,8 +94,8 @@ class Intake:
         self._pass_on()
 
     def _make_room(self, more: int) -> None:
-        self._parked += more
-        self._consumer.qos.value = self._consumer.initial_prefetch_count + min(self._parked, _MOST_PARKED)
+        self._more += more
+        self._consumer.qos.value = self._consumer.initial_prefetch_count + min(self._more, _MOST_MORE)
 
     def _pass_on(self) -> None:
         while self._held and not self._alone:

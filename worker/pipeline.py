@@ -3,7 +3,7 @@
 No photo waits for a batch to fill. A GPU takes whatever is laid out when it is free: one photo when little is to do,
 many when much is, so batches are as large as the load makes them, and others are decoded and sent meanwhile. On a CPU
 the same core would do all that, and every photo would wait for those behind it: there one is decoded, inferred and sent
-before the next is begun.
+before the next is begun, unless there is a backlog (``worker.ready``).
 """
 
 import logging
@@ -23,6 +23,7 @@ from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
 from pallor.store.port import ObjectStore
 from worker.engines.port import AnswerImpossible, Answers
 from worker.predict import PhotoChanged, answer, fetch, lay_out
+from worker.ready import Ready
 from worker.selftest import largest_difference
 from worker.send import BrokerAway
 from worker.serving import Serving
@@ -86,29 +87,29 @@ class Pipeline:
         left: gets every batch when the engine is done with it.
         ended: gets every batch when its answers are with the broker; called in a thread of the pipeline.
         forgot: called once when the engine no longer answers the golden photos; nothing is answered after that.
-        parked: is told 1 for each photo that waits to be fetched again, and -1 when it no longer does.
+        room: is told how many more photos than before may be in hand, less than 0 for fewer: one for each that waits to
+            be fetched again, and several under a backlog.
         apart: whether the engine computes elsewhere than on this process's core: then photos are decoded ahead of it,
             and answers sent behind it.
         fetchers: threads that fetch, and decode ahead.
-        most: photos inferred at once, at the most.
+        most: photos inferred at once, at the most; where the engine is not apart, under a backlog alone.
         retry_seconds: first pause when a photo cannot be fetched now; it doubles.
     """
 
     def __init__(
         self, serving: Serving, *, store: ObjectStore, clock: Clock, send: Callable[..., None],
         began: Callable[[PredictCase], None], left: Callable[[Batch], None], ended: Callable[[Batch], None],
-        forgot: Callable[[PallorError], None], parked: Callable[[int], None], shadow: bool = False, apart: bool = False,
+        forgot: Callable[[PallorError], None], room: Callable[[int], None], shadow: bool = False, apart: bool = False,
         fetchers: int = 2, most: int = 1, retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
         self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
         self._send, self._began, self._left, self._ended, self._forgot = send, began, left, ended, forgot
-        self._parked = parked
-        self._apart, self._most, self._retry_seconds = apart, most, retry_seconds
+        self._room, self._apart, self._retry_seconds = room, apart, retry_seconds
         self._last_trip_seconds = 0.0
         self._sound = True
         self._retiring = False
         self._resting: dict[Waiting, threading.Timer] = {}
-        self._ready: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
+        self._ready: Ready[Waiting] = Ready(most, together=apart, room=room)
         self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._came: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
         work = {"infer": self._infer, "send": self._send_behind} | {f"fetch-{i}": self._fetch for i in range(fetchers)}
@@ -132,7 +133,7 @@ class Pipeline:
     @property
     def ready(self) -> int:
         """How many photos wait for the engine."""
-        return self._ready.qsize()
+        return len(self._ready)
 
     def check(self) -> float:
         """Ask the golden photos again; raises ``Untrusted``, and then nothing is answered any more."""
@@ -178,7 +179,7 @@ class Pipeline:
         log.warning("cannot score now", extra=told)
         pause = self._retry_seconds * 2**waiting.attempt
         waiting.attempt += 1
-        self._parked(1)
+        self._room(1)
         self._resting[waiting] = later = threading.Timer(pause, self._wake, [waiting])
         later.daemon = True
         later.start()
@@ -187,12 +188,12 @@ class Pipeline:
         later = self._resting.pop(waiting, None)
         if later is not None:  # else it was woken already
             later.cancel()
-            self._parked(-1)
+            self._room(-1)
             self.put(waiting)
 
     def _infer(self) -> None:
         while True:
-            taken = self._take()
+            taken = self._ready.take()
             began = time.perf_counter()
             if not self._apart:
                 taken = [waiting for waiting in taken if self._done_to(waiting, self._lay_out)]
@@ -215,15 +216,6 @@ class Pipeline:
     def _leave(self, batch: Batch) -> None:
         self._left(batch)
         self._said.put(batch)
-
-    def _take(self) -> list[Waiting]:
-        taken = [self._ready.get()]
-        while len(taken) < self._most:
-            try:
-                taken.append(self._ready.get_nowait())
-            except queue.Empty:
-                break
-        return taken
 
     def _ask(self, taken: Sequence[Waiting]) -> Answers:
         return self._serving.engine.infer(

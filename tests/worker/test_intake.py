@@ -45,14 +45,14 @@ def test_photos_that_wait_for_their_objects_are_counted_when_the_connection_brea
     old.give(intake, 4)
     for waiting in pipeline.photos:
         intake.ended(Batch([Done(waiting, back=True)]))
-        intake.parked(1)
+        intake.room(1)
     old.breaks()
     new = Consumer(hub)
     intake.strategy(new)
     new.turn()
     assert new.qos.value == AT_FIRST + 4
     for _ in range(4):
-        intake.parked(-1)
+        intake.room(-1)
     new.turn()
     assert new.qos.value == AT_FIRST
 

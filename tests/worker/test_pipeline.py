@@ -93,7 +93,7 @@ def test_an_object_that_is_not_there_is_no_reason_to_refuse_the_photo(bench: "Be
     done = bench.ask(message)
     assert isinstance(done.fault, ObjectMissing)
     assert (done.said, done.back) == (None, False)  # the backend sends it again
-    assert bench.parked == RETRIES * [1, -1]
+    assert bench.room == RETRIES * [1, -1]
 
 
 def test_a_store_that_is_away_is_no_reason_to_refuse_the_photo(bench: "Bench") -> None:
@@ -115,13 +115,13 @@ def test_a_pipeline_that_retires_does_not_wait_for_what_may_be_there_later(tmp_p
     bench = Bench(tmp_path, apart=False, retry_seconds=60)
     late, never = bench.message(encode(plain_photo(90))), bench.message(b"never stored")
     sent = [bench.put(late), bench.put(never)]
-    wait_until(lambda: len(bench.parked) == 2, "both wait")
+    wait_until(lambda: len(bench.room) == 2, "both wait")
     bench.store.put(late.object_key, encode(plain_photo(90)))
     bench.pipeline.retire()
     done = bench.all_of(sent)
     assert done[late.photo_id].said is not None
     assert (type(done[never.photo_id].fault), done[never.photo_id].back) == (ObjectMissing, True)
-    assert sorted(bench.parked) == [-1, -1, 1, 1]
+    assert sorted(bench.room) == [-1, -1, 1, 1]
 
 
 def test_a_key_that_no_store_can_hold_is_a_broken_message_not_a_broken_photo(bench: "Bench") -> None:
@@ -265,13 +265,13 @@ class Bench:
         self.forgotten: list[PallorError] = []
         self.began: list[PredictCase] = []
         self.left: list[Batch] = []
-        self.parked: list[int] = []
+        self.room: list[int] = []
         self.refusals_of_the_broker, self.trip_seconds = 0, 0.0
         self.broker_listens = threading.Event()
         self.broker_listens.set()
         self.pipeline = Pipeline(
             self.serving, store=self.store, clock=At(), send=self._send, began=self.began.append, left=self.left.append,
-            ended=self._ended, forgot=self.forgotten.append, parked=self.parked.append, apart=apart,
+            ended=self._ended, forgot=self.forgotten.append, room=self.room.append, apart=apart,
             most=8 if apart else 1, retry_seconds=retry_seconds,
         )  # fmt: skip
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
