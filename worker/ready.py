@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 Photo = TypeVar("Photo")
 
-_IN_A_ROW = 8  # photos for which nobody waited: at half load that hardly ever comes about by chance
-_MORE_IN_HAND = 6
+_IN_A_ROW = 8  # takes for which nobody waited: at half load that hardly ever comes about by chance
+_MORE_IN_HAND = 6  # with the two that a process holds: four that are taken together, and four behind them
 
 
 class Ready(Generic[Photo]):
