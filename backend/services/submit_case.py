@@ -84,6 +84,7 @@ def _record_consents(tx: Connection, case: Case, row: dict[str, Any]) -> None:
 
 
 def check_own_site(connection: Connection, site: str, within: frozenset[str] | None) -> None:
+    """Raise ``SiteNotYours`` for a site that is not among ``within``, which all are there: a site never goes."""
     known = connection.execute(_SITE, {"site": site}).scalar() is not None if within is None else site in within
     if not known:
         raise SiteNotYours(
