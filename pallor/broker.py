@@ -190,4 +190,4 @@ def _leave_logging_alone(**_: Any) -> None:
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(
             logging.WARNING
-        )  # one line a photo, from worker.pipeline, not two without its id
+        )  # one line a photo, from worker.outgoing, not two without its id

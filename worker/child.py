@@ -22,6 +22,7 @@ from pallor.messages import PredictCase
 from pallor.release.serving import begin_note
 from pallor.release.shelf import CHALLENGER, Shelf
 from pallor.store.port import ObjectStore
+from worker.batch import Batch
 from worker.engines.batches import BATCH
 from worker.engines.machine import CPU
 from worker.engines.plan import GpuEngineFailed, load_engine
@@ -40,7 +41,7 @@ from worker.line import (
     Suspect,
     TriesGpu,
 )
-from worker.pipeline import Batch, Pipeline
+from worker.pipeline import Pipeline
 from worker.send import Sender
 from worker.serving import Serving, admit
 from worker.settings import Settings

@@ -19,7 +19,8 @@ from celery.worker import state
 
 from pallor.broker import acknowledge, forget
 from pallor.messages import MessageUnreadable, PredictCase
-from worker.pipeline import Batch, Done, PhotoStopsWorker, Pipeline, Waiting
+from worker.batch import Batch, Done, Waiting
+from worker.pipeline import PhotoStopsWorker, Pipeline
 
 log = logging.getLogger(__name__)
 

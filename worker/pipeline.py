@@ -11,28 +11,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pallor.clock import Clock
 from pallor.errors import PallorError, Refused, Unavailable, Untrusted
 from pallor.messages import MessageUnreadable, PredictCase, RecordPrediction
 from pallor.store.port import ObjectStore
+from worker.batch import Batch, Done, Waiting
 from worker.engines.port import AnswerImpossible, Answers
+from worker.outgoing import Outgoing
 from worker.predict import PhotoChanged, answer, fetch, lay_out
 from worker.ready import Ready
 from worker.selftest import largest_difference
-from worker.send import BrokerAway
 from worker.serving import Serving
 
 log = logging.getLogger(__name__)
 
 RETRIES = 5
-_SEND_AGAIN_SECONDS = 1.0
-_FAR_SECONDS = 0.003  # half of what a photo costs a CPU
 
 
 class PhotoUnanswerable(Untrusted):
@@ -41,40 +37,6 @@ class PhotoUnanswerable(Untrusted):
 
 class PhotoStopsWorker(Untrusted):
     """Processes have died of this photo."""
-
-
-@dataclass(eq=False)
-class Waiting:
-    """A photo in the worker's hands. ``ticket``: by which whoever brought it knows it."""
-
-    message: PredictCase
-    ticket: Any
-    since: float = field(default_factory=time.perf_counter)
-    attempt: int = 0
-    data: bytes = field(default=b"", repr=False)
-    laid_out: NDArray[np.uint8] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Done:
-    """What became of one photo: ``said`` is with the broker, or nothing is said of it here, and ``fault`` is why.
-
-    ``back``: somebody else is to have a try at it.
-    """
-
-    waiting: Waiting
-    said: RecordPrediction | None = None
-    fault: Exception | None = None
-    back: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Photos that ended together. ``queue_seconds``: how long each waited in the worker before it was inferred."""
-
-    done: Sequence[Done]
-    queue_seconds: Sequence[float] = ()
-    compute_seconds: float | None = None
 
 
 class Pipeline:
@@ -103,16 +65,15 @@ class Pipeline:
         fetchers: int = 2, most: int = 1, retry_seconds: float = 1.0,
     ) -> None:  # fmt: skip
         self._serving, self._store, self._clock, self._shadow = serving, store, clock, shadow
-        self._send, self._began, self._left, self._ended, self._forgot = send, began, left, ended, forgot
+        self._began, self._left, self._forgot = began, left, forgot
         self._room, self._apart, self._retry_seconds = room, apart, retry_seconds
-        self._last_trip_seconds = 0.0
         self._sound = True
         self._retiring = False
         self._resting: dict[Waiting, threading.Timer] = {}
         self._ready: Ready[Waiting] = Ready(most, together=apart, room=room)
-        self._said: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._outgoing = Outgoing(send, ended, sound=lambda: self._sound, apart=apart)
         self._came: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
-        work = {"infer": self._infer, "send": self._send_behind} | {f"fetch-{i}": self._fetch for i in range(fetchers)}
+        work = {"infer": self._infer} | {f"fetch-{i}": self._fetch for i in range(fetchers)}
         for name, does in work.items():
             threading.Thread(target=does, name=name, daemon=True).start()
 
@@ -166,7 +127,7 @@ class Pipeline:
         except (Unavailable, Untrusted) as error:
             self._again(waiting, error)
         except Exception as error:  # a fault of ours: it costs this photo its answer for now, and no other
-            log.exception("a photo could not be laid out", extra=_whose(waiting))
+            log.exception("a photo could not be laid out", extra=waiting.told())
             self._leave(Batch([Done(waiting, fault=error)]))
         return False
 
@@ -175,7 +136,7 @@ class Pipeline:
         if final or self._retiring:
             self._leave(Batch([Done(waiting, fault=error, back=not final)]))
             return
-        told = _whose(waiting) | {"code": error.code(), "fault": error, "attempt": waiting.attempt}
+        told = waiting.told() | {"code": error.code(), "fault": error, "attempt": waiting.attempt}
         log.warning("cannot score now", extra=told)
         pause = self._retry_seconds * 2**waiting.attempt
         waiting.attempt += 1
@@ -205,17 +166,12 @@ class Pipeline:
                 done = [self._alone(waiting) for waiting in taken]
             seconds = time.perf_counter() - began
             batch = Batch(done, [began - waiting.since for waiting in taken], seconds)
-            # A thread of its own would share this core with the next photo, and both would be late. It is worth that
-            # where a trip to the broker takes long.
-            if self._apart or self._last_trip_seconds > _FAR_SECONDS:
-                self._leave(batch)
-            else:
-                self._left(batch)
-                self._send_at_once(batch)
+            self._left(batch)
+            self._outgoing.hand_over(batch)
 
     def _leave(self, batch: Batch) -> None:
         self._left(batch)
-        self._said.put(batch)
+        self._outgoing.put(batch)
 
     def _ask(self, taken: Sequence[Waiting]) -> Answers:
         return self._serving.engine.infer(
@@ -240,10 +196,10 @@ class Pipeline:
         try:
             self.check()
         except PallorError as error:
-            log.exception("the engine has forgotten the golden photos", extra=_whose(waiting))
+            log.exception("the engine has forgotten the golden photos", extra=waiting.told())
             self._forgot(error)
             return Done(waiting, fault=error, back=True)
-        log.error("the engine gives no answer for a photo", extra=_whose(waiting) | {"fault": fault})
+        log.error("the engine gives no answer for a photo", extra=waiting.told() | {"fault": fault})
         if isinstance(fault, AnswerImpossible):
             return self._refused(waiting, PhotoUnanswerable(str(fault)))
         return Done(waiting, fault=fault)
@@ -252,44 +208,3 @@ class Pipeline:
         release_id = self._serving.release.release_id
         said = RecordPrediction(waiting.message.photo_id, release_id, refusal=error.code(), shadow=self._shadow)
         return Done(waiting, said)
-
-    def _send_at_once(self, batch: Batch) -> None:
-        try:
-            self._hand_over(batch)
-        except BrokerAway:
-            self._said.put(batch)
-
-    def _send_behind(self) -> None:
-        while True:
-            batch = self._said.get()
-            while True:
-                try:
-                    self._hand_over(batch)
-                    break
-                except BrokerAway as error:
-                    log.warning("answers could not be sent; they are tried again", extra={"fault": error})
-                    time.sleep(_SEND_AGAIN_SECONDS)
-
-    def _hand_over(self, batch: Batch) -> None:
-        """Send what is said of a batch; raises ``BrokerAway``."""
-        if not self._sound:  # what it said last is not to be trusted either
-            batch = Batch([Done(done.waiting, fault=done.fault, back=True) for done in batch.done])
-        said = [(done.said, done.waiting.ticket) for done in batch.done if done.said is not None]
-        if said:
-            began = time.perf_counter()
-            messages, tickets = zip(*said, strict=True)
-            self._send(*messages, answering=tickets)
-            self._last_trip_seconds = time.perf_counter() - began
-        for done in batch.done:
-            if done.said is not None:
-                log.info("answered", extra=_whose(done.waiting) | _told(done.said))
-        self._ended(batch)
-
-
-def _whose(waiting: Waiting) -> dict[str, object]:
-    return {"case_id": waiting.message.case_id, "photo_id": waiting.message.photo_id}
-
-
-def _told(said: RecordPrediction) -> dict[str, object]:
-    seconds = said.prediction.seconds if said.prediction else None
-    return {"release_id": said.release_id, "code": said.refusal, "seconds": seconds}

@@ -12,8 +12,8 @@ from kombu.asynchronous import Hub
 
 from pallor.ids import new_id
 from pallor.messages import PredictCase, RecordPrediction
+from worker.batch import Batch, Done, Waiting
 from worker.intake import Intake
-from worker.pipeline import Batch, Done, Waiting
 
 AT_FIRST = 2  # photos that Celery takes on a new connection
 

@@ -25,9 +25,10 @@ from pallor.store.port import ObjectMissing, StoreUnavailable
 from tests.support.photos import a_photo, file_of
 from tests.support.releases import SPEC, a_release, plain_photo
 from tests.support.stack import wait_until
+from worker.batch import Batch, Done, Waiting
 from worker.engines.plan import load_engine
 from worker.engines.port import Answers, Engine
-from worker.pipeline import RETRIES, Batch, Done, Pipeline, Waiting
+from worker.pipeline import RETRIES, Pipeline
 from worker.selftest import EngineDisagrees, EngineFails
 from worker.send import BrokerAway
 from worker.serving import admit
