@@ -6,8 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from pallor.clock import SystemClock
 from pallor.errors import Refused
 from pallor.ids import new_id
@@ -16,6 +14,7 @@ from pallor.onebox.client import Client, RequestRefused
 from pallor.onebox.commands import CommandFailed, find_command, run_command
 from pallor.onebox.folder import DataFolder, claimed
 from pallor.onebox.keeper import Keeper, Part, Tell
+from pallor.onebox.ready import START_SECONDS, wait_until_ready
 from pallor.onebox.signing import OwnKeys, own_keys
 from pallor.release.bootstrap import BOOTSTRAP_DIGEST, bootstrap_folder
 from pallor.release.shelf import Shelf, ShelfEmpty
@@ -29,20 +28,16 @@ _SERVERS = {
     "sweep": ("pallor-backend", "sweep"),
     "serve": ("pallor-backend", "serve"),
 }
-_START_SECONDS = 120.0  # for a small computer that imports everything for the first time
 
 
 class PortTaken(Refused):
     """Somebody listens there already."""
 
 
-class TokenStale(Refused):
-    """The saved token is not of this database, or has expired."""
-
-
 @dataclass(frozen=True)
 class Box:
-    """A machine that runs: the API answers at ``url``, and a worker has answered the golden photos.
+    """A machine that runs: the API answers at ``url``, and a worker has answered the golden photos, or ``fault`` says
+    why none may score.
 
     ``token``: of a console, the administrator's own. ``first_password``: the first administrator's one-time password,
     when this start made that account. ``environ``: what the parts were started with, secrets included.
@@ -56,6 +51,7 @@ class Box:
     first_password: str | None = field(repr=False)
     keeper: Keeper
     environ: Mapping[str, str] = field(repr=False)
+    fault: str | None
 
     @property
     def shelf(self) -> Shelf:
@@ -75,8 +71,9 @@ def running(
     Args:
         data: the data folder, made if need be.
         port: of the loopback interface, for the API; None takes a free one.
-        stays: the machine is somebody's: the console's token is saved in ``data`` or taken from there, and a first
-            administrator is made; without it the token is in memory alone.
+        stays: the machine is somebody's: the console's token is saved in ``data`` or taken from there, a first
+            administrator is made, and a release that may not serve keeps no case from coming in; without it the token
+            is in memory alone.
         environ: for the parts; what this machine decides itself is replaced in it.
         tell: gets one sentence for each thing that a person should know.
 
@@ -85,6 +82,7 @@ def running(
     """
     address = f"127.0.0.1:{_checked_port(port)}"
     with claimed(data) as folder:
+        began = SystemClock().now()
         broker = prepare_broker(folder.run, load(Settings, environ).valkey_server)
         signing = own_keys(folder, world, SystemClock(), environ)
         environ = _environment(environ, folder, world, address, broker, signing)
@@ -93,17 +91,17 @@ def running(
         with _kept(_parts(folder, broker, signing), environ, tell) as keeper:
             tell("starting Valkey and a worker, preparing the database")
             keeper.start("valkey")
-            keeper.wait_for("valkey", broker.answers, "Valkey", _START_SECONDS)
+            keeper.wait_for("valkey", broker.answers, "Valkey", START_SECONDS)
             keeper.start("worker")
             run_command("pallor-backend", ["migrate"], environ)
             tell("starting consumer, sweeper and web server")
             keeper.start()
             token, first_password = _let_in(folder, environ, stays)
-            _wait_until_ready(keeper, f"http://{address}", token)
+            fault = wait_until_ready(keeper, f"http://{address}", token, began if stays else None)
             if signing is not None:
                 _roll_out(f"http://{address}", token, first)
             keeper.keep()
-            yield Box(folder, world, f"http://{address}", broker.where, token, first_password, keeper, environ)
+            yield Box(folder, world, f"http://{address}", broker.where, token, first_password, keeper, environ, fault)
 
 
 def _checked_port(port: int | None) -> int:
@@ -207,23 +205,3 @@ def _let_in(folder: DataFolder, environ: Mapping[str, str], stays: bool) -> tupl
         return token, run_command("pallor-backend", ["first-admin", FIRST_ADMIN], environ).split()[-1]
     except CommandFailed:  # the token was lost, not the people: somebody administers this machine already
         return token, None
-
-
-def _wait_until_ready(keeper: Keeper, url: str, token: str) -> None:
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=5) as http:
-
-        def status(route: str) -> int | None:
-            try:
-                return http.get(route).status_code
-            except httpx.TransportError:
-                return None
-
-        keeper.wait_for("serve", lambda: status("/") == 200, "an answer of the web server", _START_SECONDS)
-        if status("/api/v1/health/live") == 401:
-            raise TokenStale(
-                "the console's token is not of this database, or has expired", field="--data", value="console-token",
-                remedy="Delete console-token from the data folder; a new one is made.",
-            )  # fmt: skip
-        keeper.wait_for(
-            "worker", lambda: status("/api/v1/health/ready") == 200, "a worker that is ready", _START_SECONDS
-        )

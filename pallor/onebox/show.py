@@ -60,6 +60,11 @@ def tell_places(console: Console, box: Box, tokens: Mapping[str, str] | None) ->
 def _engine(box: Box) -> str:
     """What scores here, by its newest report; to start is what counts, so what is not known yet stops nothing."""
     more = "pallor-worker describe tells more"
+    if box.fault is not None:
+        return (
+            f"none: {box.fault}. Cases are taken in and wait to be scored. Let another release serve: "
+            f"pallor-sync put RELEASE --activate (docs/engines.md); {more}"
+        )
     try:
         with Client(box.url, box.token) as admin:
             workers = [one for one in admin.get("/health/ready")["workers"] if one["slot"] == CURRENT]

@@ -6,23 +6,42 @@ import io
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 from rich.console import Console
 
+from pallor.clock import SystemClock
 from pallor.ids import new_id
-from pallor.onebox.client import RequestRefused
+from pallor.onebox.box import running
+from pallor.onebox.client import Client, RequestRefused
 from pallor.onebox.demo import let_in, walk
+from pallor.onebox.doors import open_doors
 from pallor.onebox.people import gather
+from pallor.onebox.show import tell_places
+from pallor.release.bootstrap import bootstrap_folder
+from pallor.release.shelf import Release, Shelf
 from tests.support.photos import file_of, tissue
-from tests.support.stack import A_WHILE, Sent, Stack, a_case, a_stack, drawn_photos, total, wait_until
+from tests.support.stack import (
+    A_WHILE,
+    SITE,
+    Sent,
+    Stack,
+    a_case,
+    a_stack,
+    clean_environ,
+    drawn_photos,
+    total,
+    wait_until,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +67,30 @@ def test_a_worker_killed_while_the_release_is_swapped_costs_no_photo_and_none_is
     shown = Counter(answer["release_id"] for of_photo in answers.values() for answer in of_photo if answer["shown"])
     print(f"shown: {dict(shown)}")
     assert shown.keys() == {before, "swapped-under-way"}
+
+
+def test_a_machine_takes_cases_in_although_the_release_on_its_shelf_may_not_serve(tmp_path):
+    data, folder = tmp_path / "data", tmp_path / "bad"
+    data.mkdir(mode=0o700)
+    shutil.copytree(bootstrap_folder(), folder)
+    manifest = Release.open(folder).manifest
+    other = tuple(replace(one, probability=1 - one.probability) for one in manifest.golden)
+    (folder / "manifest.json").write_bytes(replace(manifest, release_id="bad-1", golden=other).to_bytes())
+    shelf = Shelf(data / "shelf")
+    shelf.activate(shelf.put(folder).release_id)
+    with running(data, world="synthetic", port=None, stays=True, environ=clean_environ(), tell=print) as box:
+        assert box.fault is not None
+        assert box.fault.startswith("engine-disagrees")
+        said = io.StringIO()
+        tell_places(Console(file=said, width=200), box, None)
+        assert "none: engine-disagrees" in said.getvalue()
+        with Client(box.url, box.token) as admin:
+            nurse = open_doors(box.url, admin, [SITE]).nurse
+        with Client(box.url, nurse) as phone:
+            case_id, photo_id = new_id(), new_id()
+            phone.put(f"/cases/{case_id}", a_case())
+            phone.put_photo(case_id, photo_id, drawn_photos(1)[0], "image/png", SystemClock().now())
+            assert phone.get(f"/cases/{case_id}/photos/{photo_id}")["state"] == "waiting"
 
 
 def is_ready(stack: Stack) -> bool:
