@@ -21,8 +21,9 @@ _PICTURE = {
     "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
 }
 _MEANING = (
-    "Where this release saw anaemia, in logits: above 0 for it, below 0 against it. The mean of the map is the logit "
-    "of the probability. It tells what the model went by, not where disease is."
+    "Where this release saw anaemia, in logits: above 0 for it, below 0 against it. The mean of the whole map is the "
+    "logit of the probability; what lies around the region counts, too, and is not drawn. It tells what the model went "
+    "by, not where disease is."
 )
 
 

@@ -22,5 +22,6 @@ def set_world(database: Database, world: str) -> None:
     if there != world:
         raise WorldFixed(
             f"this database holds a {there} world", field="PALLOR_WORLD", value=world,
-            remedy="Give each world a database of its own; a world is never changed.",
+            remedy="Start it in that world (PALLOR_WORLD; pallor up --world), or give this one a database of its own: "
+            "a world is never changed.",
         )  # fmt: skip
