@@ -52,7 +52,7 @@ NOT_ADMITTED = 3  # exit code
 # What Celery takes at once. A GPU is fed two batches of the largest size. What a process on a CPU holds no other can
 # begin: so it holds one beside the one that it is at, and a few more where fetching one takes longer than answering it.
 _IN_HAND, _IN_HAND_FROM_AFAR, _IN_HAND_ON_GPU = 2, 8, 64
-_TOGETHER = 4  # photos that a CPU infers at once under a backlog; more save little
+_TOGETHER = 4  # answers that are sent at once under a backlog; more save little
 # Threads hand photos on to each other; Python lets one that waits for another's turn wait 5 ms unless told less.
 _TURN_SECONDS = 0.0005
 

@@ -54,7 +54,7 @@ class Pipeline:
         apart: whether the engine computes elsewhere than on this process's core: then photos are decoded ahead of it,
             and answers sent behind it.
         fetchers: threads that fetch, and decode ahead.
-        most: photos inferred at once, at the most; where the engine is not apart, under a backlog alone.
+        most: photos inferred at once, at the most; where the engine is not apart, answers sent at once under a backlog.
         retry_seconds: first pause when a photo cannot be fetched now; it doubles.
     """
 
@@ -155,19 +155,24 @@ class Pipeline:
     def _infer(self) -> None:
         while True:
             taken = self._ready.take()
-            began = time.perf_counter()
-            if not self._apart:
-                taken = [waiting for waiting in taken if self._done_to(waiting, self._lay_out)]
-            if not taken:
-                continue
-            try:
-                done = self._answered(taken, self._ask(taken))
-            except Exception:  # whichever photo it was: each by itself
-                done = [self._alone(waiting) for waiting in taken]
-            seconds = time.perf_counter() - began
-            batch = Batch(done, [began - waiting.since for waiting in taken], seconds)
-            self._left(batch)
-            self._outgoing.hand_over(batch)
+            if self._apart:
+                done = self._inferred(taken, time.perf_counter())
+            else:  # one after the other, as what happens may be the fault of the one in hand; their answers go together
+                done = [one for waiting in taken for one in self._laid_out_and_inferred(waiting)]
+            if done:
+                self._outgoing.hand_over(Batch(done))
+
+    def _laid_out_and_inferred(self, waiting: Waiting) -> Sequence[Done]:
+        began = time.perf_counter()
+        return self._inferred([waiting], began) if self._done_to(waiting, self._lay_out) else ()
+
+    def _inferred(self, taken: Sequence[Waiting], began: float) -> Sequence[Done]:
+        try:
+            done = self._answered(taken, self._ask(taken))
+        except Exception:  # whichever photo it was: each by itself
+            done = [self._alone(waiting) for waiting in taken]
+        self._left(Batch(done, [began - waiting.since for waiting in taken], time.perf_counter() - began))
+        return done
 
     def _leave(self, batch: Batch) -> None:
         self._left(batch)

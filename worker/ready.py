@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Photo = TypeVar("Photo")
 
 _IN_A_ROW = 8  # takes for which nobody waited: at half load that hardly ever comes about by chance
-_MORE_IN_HAND = 6  # with the two that a process holds: four that are taken together, and four behind them
+_MORE_IN_HAND = 4  # with the two that a process holds: four that are taken together, and two behind them
 
 
 class Ready(Generic[Photo]):
@@ -16,8 +16,8 @@ class Ready(Generic[Photo]):
     Args:
         most: taken at once, at the most.
         together: always take all that are there. Otherwise one at a time, so that none waits for those behind it, until
-            there is a backlog: then every photo has waited for long, and a process that goes through Python once for
-            several gets through more of them.
+            there is a backlog: then every photo has waited for long, and a process that takes and sends several at once
+            gets through more of them.
         room: is told how many more photos are to be in hand, less than 0 for fewer: under a backlog those that are
             taken together must be there.
     """

@@ -70,7 +70,8 @@ def _record(
     changed = [
         message for message, photo in usable if message.prediction is None and _refuse(tx, clock, message, photo, table)
     ]
-    return changed + _score(database, tx, clock, [known for known in usable if known[0].prediction is not None])
+    answers = [known for known in usable if known[0].prediction is not None]
+    return changed + _score(database, tx, clock, answers, table)
 
 
 def _usable(tx: Connection, messages: Sequence[RecordPrediction]) -> list[_Known]:
@@ -100,7 +101,9 @@ def _refuse(tx: Connection, clock: Clock, message: RecordPrediction, photo: Row[
     return True
 
 
-def _score(database: Database, tx: Connection, clock: Clock, answers: Sequence[_Known]) -> list[RecordPrediction]:
+def _score(
+    database: Database, tx: Connection, clock: Clock, answers: Sequence[_Known], table: str
+) -> list[RecordPrediction]:
     """Record answers; those that are new on record, or newly shown."""
     rows = [_row(clock, message, photo) for message, photo in answers]
     new = database.insert_new(tx, predictions, rows)
@@ -122,6 +125,8 @@ def _score(database: Database, tx: Connection, clock: Clock, answers: Sequence[_
         tx.execute(_THIS, [{"photo": photo.id, "state": "scored", "refusal": None} for _, photo in shown])
     note_changes(tx, clock, [("prediction", photo.id, photo.case_id) for _, photo in shown])
     write_audits(tx, clock, _ACTOR, entries)
+    for case_id in sorted({photo.case_id for _, photo in shown if photo.state == "refused"}):
+        derive_label(tx, clock, case_id, table, by=_ACTOR)  # a photo that was given up can be used after all
     return [message for message, _ in recorded]
 
 

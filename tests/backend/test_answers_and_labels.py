@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from backend.db.tables import photos
-from backend.services.record_prediction import record_prediction
+from backend.services.record_prediction import record_prediction, record_predictions
 from backend.services.register_release import register_release
 from backend.services.report_worker import report_worker
 from backend.sweeper import keep_house, resend_waiting, write_labels
@@ -165,6 +165,19 @@ def test_a_photo_the_worker_refuses_afterwards_takes_the_label_back(api):
     api.put_result(case_id)
     _refuse(api, photo_id)
     assert api.get(f"/cases/{case_id}")["label"]["withheld"] == ["no-usable-photo"]
+
+
+def test_a_photo_that_is_answered_after_all_brings_the_label_back(api, toy_1):
+    case_id, one, other = api.put_case(), new_id(), new_id()
+    for seed, photo_id in enumerate((one, other)):
+        assert api.put_photo(case_id, a_good_png(seed=seed), photo_id).status_code == 201
+    api.put_result(case_id)
+    _refuse(api, one)
+    refused = RecordPrediction(other, "toy-1", refusal="region-too-small")
+    answered = RecordPrediction(one, "toy-1", a_prediction(photo_id=one))
+    assert len(record_predictions(api.parts.database, api.clock, [answered, refused], "who-2024")) == 2
+    label = api.get(f"/cases/{case_id}")["label"]
+    assert (label["eligible"], label["withheld"]) == (True, [])
 
 
 def test_labels_are_written_once_each_into_their_day(api, scored):
